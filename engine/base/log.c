@@ -8,7 +8,7 @@
 static EffdetLogFunc log_func;
 static gpointer log_data;
 
-G_DEFINE_QUARK(effdet-error-quark, effdet_error)
+G_DEFINE_QUARK(effdet - error - quark, effdet_error)
 
 void effdet_set_log_func(EffdetLogFunc func, gpointer user_data)
 {

@@ -1,6 +1,7 @@
 // SPDX-FileCopyrightText: effdet contributors
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// Logging hook of the library. No formatting of values beyond printf; errors that go to a caller are GErrors, not log lines.
+// Logging hook of the library. No formatting of values beyond printf; errors that go to a caller
+// are GErrors, not log lines.
 #pragma once
 
 #include <glib.h>

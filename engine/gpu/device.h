@@ -1,7 +1,8 @@
 // SPDX-FileCopyrightText: effdet contributors
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// The Vulkan loader, the instance and one logical device with one compute queue, made by us or (later) adopted. The loader is opened at run
-// time: without it everything fails with EFFDET_ERROR_NO_VULKAN and a message that says what was looked for.
+// The Vulkan loader, the instance and one logical device with one compute queue, made by us or
+// (later) adopted. The loader is opened at run time: without it everything fails with
+// EFFDET_ERROR_NO_VULKAN and a message that says what was looked for.
 #pragma once
 
 #include "base/util.h"
@@ -10,22 +11,37 @@
 #include <vulkan/vulkan.h>
 
 // Every Vulkan function that the engine calls. X(name)
-#define VK_GLOBAL_FUNCTIONS(X) X(vkEnumerateInstanceVersion) X(vkEnumerateInstanceLayerProperties) X(vkCreateInstance)
-#define VK_INSTANCE_FUNCTIONS(X) \
-    X(vkDestroyInstance) X(vkEnumeratePhysicalDevices) X(vkGetPhysicalDeviceProperties) X(vkGetPhysicalDeviceProperties2) \
-    X(vkGetPhysicalDeviceFeatures2) X(vkGetPhysicalDeviceMemoryProperties) X(vkGetPhysicalDeviceQueueFamilyProperties) \
-    X(vkGetPhysicalDeviceFormatProperties) X(vkEnumerateDeviceExtensionProperties) X(vkCreateDevice) X(vkGetDeviceProcAddr)
-#define VK_DEVICE_FUNCTIONS(X) \
-    X(vkDestroyDevice) X(vkGetDeviceQueue) X(vkCreateBuffer) X(vkDestroyBuffer) X(vkGetBufferMemoryRequirements) X(vkAllocateMemory) \
-    X(vkFreeMemory) X(vkBindBufferMemory) X(vkMapMemory) X(vkUnmapMemory) X(vkFlushMappedMemoryRanges) X(vkInvalidateMappedMemoryRanges) \
-    X(vkCreateBufferView) X(vkDestroyBufferView) X(vkCreateShaderModule) X(vkDestroyShaderModule) X(vkCreateDescriptorSetLayout) \
-    X(vkDestroyDescriptorSetLayout) X(vkCreatePipelineLayout) X(vkDestroyPipelineLayout) X(vkCreateComputePipelines) X(vkDestroyPipeline) \
-    X(vkCreatePipelineCache) X(vkDestroyPipelineCache) X(vkGetPipelineCacheData) X(vkCreateDescriptorPool) X(vkDestroyDescriptorPool) \
-    X(vkAllocateDescriptorSets) X(vkUpdateDescriptorSets) X(vkCreateCommandPool) X(vkDestroyCommandPool) X(vkAllocateCommandBuffers) \
-    X(vkFreeCommandBuffers) X(vkBeginCommandBuffer) X(vkEndCommandBuffer) X(vkCmdBindPipeline) X(vkCmdBindDescriptorSets) X(vkCmdPushConstants) \
-    X(vkCmdDispatch) X(vkCmdDispatchIndirect) X(vkCmdPipelineBarrier) X(vkCmdCopyBuffer) X(vkCmdFillBuffer) X(vkCmdResetQueryPool) \
-    X(vkCmdWriteTimestamp) X(vkCreateQueryPool) X(vkDestroyQueryPool) X(vkGetQueryPoolResults) X(vkCreateFence) X(vkDestroyFence) \
-    X(vkResetFences) X(vkGetFenceStatus) X(vkWaitForFences) X(vkQueueSubmit) X(vkQueueWaitIdle) X(vkDeviceWaitIdle)
+#define VK_GLOBAL_FUNCTIONS(X)                                                                     \
+    X(vkEnumerateInstanceVersion) X(vkEnumerateInstanceLayerProperties) X(vkCreateInstance)
+#define VK_INSTANCE_FUNCTIONS(X)                                                                   \
+    X(vkDestroyInstance)                                                                           \
+    X(vkEnumeratePhysicalDevices) X(vkGetPhysicalDeviceProperties)                                 \
+        X(vkGetPhysicalDeviceProperties2) X(vkGetPhysicalDeviceFeatures2)                          \
+            X(vkGetPhysicalDeviceMemoryProperties) X(vkGetPhysicalDeviceQueueFamilyProperties)     \
+                X(vkGetPhysicalDeviceFormatProperties) X(vkEnumerateDeviceExtensionProperties)     \
+                    X(vkCreateDevice) X(vkGetDeviceProcAddr)
+#define VK_DEVICE_FUNCTIONS(X)                                                                     \
+    X(vkDestroyDevice)                                                                             \
+    X(vkGetDeviceQueue) X(vkCreateBuffer) X(vkDestroyBuffer) X(vkGetBufferMemoryRequirements) X(   \
+        vkAllocateMemory) X(vkFreeMemory) X(vkBindBufferMemory) X(vkMapMemory) X(vkUnmapMemory)    \
+        X(vkFlushMappedMemoryRanges) X(vkInvalidateMappedMemoryRanges) X(vkCreateBufferView) X(    \
+            vkDestroyBufferView) X(vkCreateShaderModule) X(vkDestroyShaderModule)                  \
+            X(vkCreateDescriptorSetLayout) X(vkDestroyDescriptorSetLayout) X(                      \
+                vkCreatePipelineLayout) X(vkDestroyPipelineLayout) X(vkCreateComputePipelines)     \
+                X(vkDestroyPipeline) X(vkCreatePipelineCache) X(vkDestroyPipelineCache) X(         \
+                    vkGetPipelineCacheData) X(vkCreateDescriptorPool) X(vkDestroyDescriptorPool)   \
+                    X(vkAllocateDescriptorSets) X(vkUpdateDescriptorSets) X(vkCreateCommandPool)   \
+                        X(vkDestroyCommandPool) X(vkAllocateCommandBuffers) X(                     \
+                            vkFreeCommandBuffers) X(vkBeginCommandBuffer) X(vkEndCommandBuffer)    \
+                            X(vkCmdBindPipeline) X(vkCmdBindDescriptorSets) X(vkCmdPushConstants)  \
+                                X(vkCmdDispatch) X(vkCmdDispatchIndirect) X(vkCmdPipelineBarrier)  \
+                                    X(vkCmdCopyBuffer) X(vkCmdFillBuffer) X(vkCmdResetQueryPool)   \
+                                        X(vkCmdWriteTimestamp) X(vkCreateQueryPool)                \
+                                            X(vkDestroyQueryPool) X(vkGetQueryPoolResults)         \
+                                                X(vkCreateFence) X(vkDestroyFence)                 \
+                                                    X(vkResetFences) X(vkGetFenceStatus)           \
+                                                        X(vkWaitForFences) X(vkQueueSubmit)        \
+                                                            X(vkQueueWaitIdle) X(vkDeviceWaitIdle)
 
 struct vk_functions {
 #define X(name) PFN_##name name;
@@ -33,7 +49,17 @@ struct vk_functions {
 #undef X
 };
 
-enum device_class { CLASS_CPU_OLD, CLASS_CPU_NEW, CLASS_NVIDIA, CLASS_AMD_GCN, CLASS_AMD_RDNA, CLASS_INTEL, CLASS_ADRENO, CLASS_MALI, CLASS_DEFAULT };
+enum device_class {
+    CLASS_CPU_OLD,
+    CLASS_CPU_NEW,
+    CLASS_NVIDIA,
+    CLASS_AMD_GCN,
+    CLASS_AMD_RDNA,
+    CLASS_INTEL,
+    CLASS_ADRENO,
+    CLASS_MALI,
+    CLASS_DEFAULT
+};
 const char *device_class_name(enum device_class device_class);
 
 // Optional features, probed; each can be masked with EFFDET_DISABLE=name,...
@@ -46,8 +72,8 @@ struct device_features {
 };
 
 struct device_limits {
-    uint64_t storage_range;      // bytes of one storage-buffer binding
-    uint64_t texel_elements;     // of one texel-buffer view
+    uint64_t storage_range;  // bytes of one storage-buffer binding
+    uint64_t texel_elements; // of one texel-buffer view
     uint64_t storage_alignment, texel_alignment, uniform_alignment, atom_bytes;
     uint32_t max_invocations, max_group_size[3], max_group_count[3], shared_bytes;
     uint64_t max_allocation;
@@ -55,13 +81,13 @@ struct device_limits {
 };
 
 struct device {
-    void *loader;               // dlopen handle
+    void *loader; // dlopen handle
     struct vk_functions vk;
     VkInstance instance;
     VkPhysicalDevice physical;
     VkDevice handle;
     VkQueue queue;
-    GMutex *queue_lock;         // guards `queue`; shared by every engine on the device
+    GMutex *queue_lock; // guards `queue`; shared by every engine on the device
     uint32_t queue_family;
     VkPhysicalDeviceProperties properties;
     VkPhysicalDeviceDriverProperties driver;
@@ -72,14 +98,23 @@ struct device {
     struct device_features features;
     struct device_limits limits;
     char *name, *driver_text;
-    gint lost;                  // atomic latch: set once, then everything fails with EFFDET_ERROR_DEVICE_LOST
+    gint lost; // atomic latch: set once, then everything fails with EFFDET_ERROR_DEVICE_LOST
 };
 
-// spec: NULL or "auto", an index, a UUID (32 hex digits, dashes allowed) or a part of the name, case-insensitive.
+// spec: NULL or "auto", an index, a UUID (32 hex digits, dashes allowed) or a part of the name,
+// case-insensitive.
 struct device *device_new(const char *spec, GError **error) WARN_UNUSED;
 void device_free(struct device **device);
-// Sets *error from a failed VkResult: "vkX failed: VK_ERROR_...: what to do". Latches device loss. Always returns false.
+// Sets *error from a failed VkResult: "vkX failed: VK_ERROR_...: what to do". Latches device loss.
+// Always returns false.
 bool device_error(struct device *device, VkResult result, const char *call, GError **error);
-// Runs `call` (an expression that gives a VkResult); on failure sets *error and goes to the label `error`.
-#define VK(device, call) do { VkResult result_ = (device)->vk.call; \
-        if (result_ != VK_SUCCESS) { device_error(device, result_, #call, error); goto error; } } while (0)
+// Runs `call` (an expression that gives a VkResult); on failure sets *error and goes to the label
+// `error`.
+#define VK(device, call)                                                                           \
+    do {                                                                                           \
+        VkResult result_ = (device)->vk.call;                                                      \
+        if (result_ != VK_SUCCESS) {                                                               \
+            device_error(device, result_, #call, error);                                           \
+            goto error;                                                                            \
+        }                                                                                          \
+    } while (0)

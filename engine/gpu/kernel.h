@@ -1,7 +1,8 @@
 // SPDX-FileCopyrightText: effdet contributors
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// Compute pipelines: SPIR-V (embedded at build time) + specialisation constants, made once for each distinct pair and kept in a cache that
-// is stored on disk ($XDG_CACHE_HOME/effdet) by device UUID, driver version and build.
+// Compute pipelines: SPIR-V (embedded at build time) + specialisation constants, made once for each
+// distinct pair and kept in a cache that is stored on disk ($XDG_CACHE_HOME/effdet) by device UUID,
+// driver version and build.
 #pragma once
 
 #include "gpu/device.h"
@@ -11,8 +12,13 @@
 
 enum binding_type { BINDING_STORAGE, BINDING_TEXEL_F32, BINDING_TEXEL_F16, BINDING_UNIFORM };
 
-// One embedded SPIR-V module: a shader stem built with one set of macros. `name` is the stem with its macros: "pointwise_texel_half".
-struct spirv { const char *name; const uint32_t *words; size_t bytes; };
+// One embedded SPIR-V module: a shader stem built with one set of macros. `name` is the stem with
+// its macros: "pointwise_texel_half".
+struct spirv {
+    const char *name;
+    const uint32_t *words;
+    size_t bytes;
+};
 const struct spirv *spirv_find(const char *name); // NULL when there is no such build
 
 struct kernel {
@@ -21,7 +27,7 @@ struct kernel {
     enum binding_type bindings[MAX_BINDINGS]; // by binding number, no gaps
     int push_bytes;
     int n_spec;
-    uint32_t spec[MAX_SPEC];  // value of specialisation constant id 0..n_spec-1
+    uint32_t spec[MAX_SPEC]; // value of specialisation constant id 0..n_spec-1
     // made by kernels_get:
     VkDescriptorSetLayout set_layout;
     VkPipelineLayout layout;
@@ -29,10 +35,13 @@ struct kernel {
 };
 
 struct kernels;
-struct kernels *kernels_new(struct device *device, GError **error) WARN_UNUSED; // reads the cache from disk; a damaged or foreign one is refused and logged
+struct kernels *kernels_new(struct device *device, GError **error)
+    WARN_UNUSED; // reads the cache from disk; a damaged or foreign one is refused and logged
 void kernels_free(struct kernels **kernels);
-// The pipeline for `wanted` (its Vulkan handles ignored); made when new. The pointer lives as long as `kernels`.
-const struct kernel *kernels_get(struct kernels *kernels, const struct kernel *wanted, GError **error) WARN_UNUSED;
+// The pipeline for `wanted` (its Vulkan handles ignored); made when new. The pointer lives as long
+// as `kernels`.
+const struct kernel *kernels_get(struct kernels *kernels, const struct kernel *wanted,
+                                 GError **error) WARN_UNUSED;
 int kernels_count(const struct kernels *kernels);
 bool kernels_cache_hit(const struct kernels *kernels); // a valid cache file was read
-void kernels_save(struct kernels *kernels); // temp file + rename; failure is only logged
+void kernels_save(struct kernels *kernels);            // temp file + rename; failure is only logged

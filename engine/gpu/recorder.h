@@ -1,7 +1,8 @@
 // SPDX-FileCopyrightText: effdet contributors
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// A static command buffer: dispatches recorded once, barriers derived from what each reads and writes, optional timestamps, submission with
-// a fence. EFFDET_BARRIERS=all puts a barrier after every dispatch.
+// A static command buffer: dispatches recorded once, barriers derived from what each reads and
+// writes, optional timestamps, submission with a fence. EFFDET_BARRIERS=all puts a barrier after
+// every dispatch.
 #pragma once
 
 #include "gpu/kernel.h"
@@ -20,29 +21,39 @@ struct dispatch {
     struct binding bindings[MAX_BINDINGS];
     uint8_t push[128];
     uint32_t groups[3];
-    struct buffer *indirect;      // NULL, or where the group counts are (VkDispatchIndirectCommand), read by the device
+    struct buffer *indirect; // NULL, or where the group counts are (VkDispatchIndirectCommand),
+                             // read by the device
     uint64_t indirect_offset;
     // for bench and messages
-    char label[64];               // node name
-    const char *op;               // stem
+    char label[64]; // node name
+    const char *op; // stem
     char variant[32];
     double flops, bytes_moved;
 };
 
 struct recorder;
-struct recorder *recorder_new(struct device *device, int max_dispatches, int max_timestamps, GError **error) WARN_UNUSED;
+struct recorder *recorder_new(struct device *device, int max_dispatches, int max_timestamps,
+                              GError **error) WARN_UNUSED;
 void recorder_free(struct recorder **recorder); // waits for the submission in flight
-bool recorder_begin(struct recorder *recorder, GError **error) WARN_UNUSED; // resets; the first scope covers everything earlier on the queue
-bool recorder_dispatch(struct recorder *recorder, const struct dispatch *dispatch, GError **error) WARN_UNUSED;
-void recorder_fill(struct recorder *recorder, struct buffer *buffer, uint64_t offset, uint64_t bytes, uint32_t value);
-void recorder_copy(struct recorder *recorder, struct buffer *from, uint64_t from_offset, struct buffer *to, uint64_t to_offset, uint64_t bytes);
-int recorder_timestamp(struct recorder *recorder); // index of a timestamp after all work so far; -1 without timestamps
-bool recorder_end(struct recorder *recorder, GError **error) WARN_UNUSED; // makes device writes visible to the host
+bool recorder_begin(struct recorder *recorder, GError **error)
+    WARN_UNUSED; // resets; the first scope covers everything earlier on the queue
+bool recorder_dispatch(struct recorder *recorder, const struct dispatch *dispatch,
+                       GError **error) WARN_UNUSED;
+void recorder_fill(struct recorder *recorder, struct buffer *buffer, uint64_t offset,
+                   uint64_t bytes, uint32_t value);
+void recorder_copy(struct recorder *recorder, struct buffer *from, uint64_t from_offset,
+                   struct buffer *to, uint64_t to_offset, uint64_t bytes);
+int recorder_timestamp(
+    struct recorder *recorder); // index of a timestamp after all work so far; -1 without timestamps
+bool recorder_end(struct recorder *recorder,
+                  GError **error) WARN_UNUSED; // makes device writes visible to the host
 int recorder_barriers(const struct recorder *recorder);
 int recorder_dispatches(const struct recorder *recorder);
 
-bool recorder_submit(struct recorder *recorder, GError **error) WARN_UNUSED; // takes the queue lock; one submission in flight at most
+bool recorder_submit(struct recorder *recorder, GError **error)
+    WARN_UNUSED; // takes the queue lock; one submission in flight at most
 // true with *done; timeout_ns 0 polls. After DEVICE_LOST or VK_ERROR: false with *error.
-bool recorder_wait(struct recorder *recorder, uint64_t timeout_ns, bool *done, GError **error) WARN_UNUSED;
+bool recorder_wait(struct recorder *recorder, uint64_t timeout_ns, bool *done,
+                   GError **error) WARN_UNUSED;
 // Nanoseconds between two timestamps of the finished submission; -1 without timestamps.
 int64_t recorder_elapsed_ns(struct recorder *recorder, int from, int to);

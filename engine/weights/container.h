@@ -1,7 +1,8 @@
 // SPDX-FileCopyrightText: effdet contributors
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// A weights file as named tensors, whatever its format. Nothing from the file is executed, and no allocation exceeds a small multiple of
-// the file's size. Tensors are read one at a time, on demand. One thread at a time.
+// A weights file as named tensors, whatever its format. Nothing from the file is executed, and no
+// allocation exceeds a small multiple of the file's size. Tensors are read one at a time, on
+// demand. One thread at a time.
 #pragma once
 
 #include "base/util.h"
@@ -10,30 +11,45 @@
 
 #define MAX_RANK 8
 
-enum dtype { DTYPE_F32, DTYPE_F16, DTYPE_BF16, DTYPE_F64, DTYPE_I64, DTYPE_I32, DTYPE_I16, DTYPE_I8, DTYPE_U8, DTYPE_BOOL, N_DTYPES };
+enum dtype {
+    DTYPE_F32,
+    DTYPE_F16,
+    DTYPE_BF16,
+    DTYPE_F64,
+    DTYPE_I64,
+    DTYPE_I32,
+    DTYPE_I16,
+    DTYPE_I8,
+    DTYPE_U8,
+    DTYPE_BOOL,
+    N_DTYPES
+};
 const char *dtype_name(enum dtype dtype); // "float32", "float16", ...
 
 struct tensor_info {
-    char *name;             // prefixes ("module.", "model.", "_orig_mod.") and wrapper dictionaries already resolved
+    char *name; // prefixes ("module.", "model.", "_orig_mod.") and wrapper dictionaries already
+                // resolved
     enum dtype dtype;
     int rank;
     int64_t shape[MAX_RANK]; // row-major
-    int64_t elements;       // product of shape
+    int64_t elements;        // product of shape
 };
 
 struct container;
 
-// Opens a file and finds its format from its contents. NULL with *error (EFFDET_ERROR_BAD_FILE, _NOT_FOUND, _UNSUPPORTED): one line that
-// names the file and the cause.
+// Opens a file and finds its format from its contents. NULL with *error (EFFDET_ERROR_BAD_FILE,
+// _NOT_FOUND, _UNSUPPORTED): one line that names the file and the cause.
 struct container *container_open(const char *path, GError **error) WARN_UNUSED;
 void container_close(struct container **container);
 
 const char *container_path(const struct container *container);
-const char *container_format(const struct container *container); // "safetensors", "torch-zip", "torch-legacy"
+const char *
+container_format(const struct container *container); // "safetensors", "torch-zip", "torch-legacy"
 int container_count(const struct container *container);
 const struct tensor_info *container_tensor(const struct container *container, int index);
 int container_find(const struct container *container, const char *name); // index or -1
 // String metadata of the file (safetensors "__metadata__"), or NULL. Owned by the container.
 GHashTable *container_metadata(const struct container *container);
-// Reads a tensor as float32, row-major, `elements` of them into dst. Integers convert; int64 counters too.
+// Reads a tensor as float32, row-major, `elements` of them into dst. Integers convert; int64
+// counters too.
 bool container_read(struct container *container, int index, float *dst, GError **error) WARN_UNUSED;
