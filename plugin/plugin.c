@@ -1,0 +1,15 @@
+// SPDX-FileCopyrightText: effdet contributors
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Registration of the elements, and nothing else: loading the plugin touches neither Vulkan nor a
+// file.
+#include <gst/gst.h>
+
+static gboolean plugin_init(GstPlugin *plugin)
+{
+    return TRUE;
+}
+
+#define PACKAGE "effdet"
+GST_PLUGIN_DEFINE(GST_VERSION_MAJOR, GST_VERSION_MINOR, effdet,
+                  "EfficientDet object detection as Vulkan compute shaders", plugin_init,
+                  PACKAGE_VERSION, "LGPL", "effdet", "Unknown package origin")
