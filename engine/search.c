@@ -1,0 +1,418 @@
+// SPDX-FileCopyrightText: effdet contributors
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// The search for weights files: folders, file name patterns, and the list of models. What a file
+// holds is not looked at here.
+#define _GNU_SOURCE // dladdr
+#include "search.h"
+
+#include "effdet/effdet.h"
+#include "net/model.h"
+
+#include <dlfcn.h>
+#include <string.h>
+
+#define DEFAULT_MODEL "person"
+#define TF_PREFIX "tf_efficientdet_"
+
+// A folder with the names in it, sorted, so that the choice does not depend on the file system.
+struct folder {
+    char *path;
+    GPtrArray *names;
+};
+
+// One way in which the weights of a model may be named: prefix, then nothing or (open) more words,
+// then suffix.
+struct pattern {
+    char *prefix;
+    const char *suffix;
+    bool open;
+};
+
+static void folder_free(gpointer data)
+{
+    struct folder *folder = data;
+    g_ptr_array_unref(folder->names);
+    g_free(folder->path);
+    g_free(folder);
+}
+
+static void pattern_clear(gpointer data)
+{
+    g_free(((struct pattern *)data)->prefix);
+}
+
+static gint compare_names(gconstpointer a, gconstpointer b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static struct folder *folder_read(const char *path)
+{
+    struct folder *folder = g_new0(struct folder, 1);
+    folder->path = g_strdup(path);
+    folder->names = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
+    for (const char *name; dir && (name = g_dir_read_name(dir));) {
+        if (name[0] != '.') {
+            g_ptr_array_add(folder->names, g_strdup(name));
+        }
+    }
+    g_ptr_array_sort(folder->names, compare_names);
+    return folder;
+}
+
+// The folders and their immediate subfolders, read.
+static GPtrArray *read_folders(GPtrArray *paths)
+{
+    GPtrArray *folders = g_ptr_array_new_with_free_func(folder_free);
+    for (guint i = 0; i < paths->len; i++) {
+        struct folder *top = folder_read(paths->pdata[i]);
+        g_ptr_array_add(folders, top);
+        for (guint j = 0; j < top->names->len; j++) {
+            g_autofree char *path = g_build_filename(top->path, top->names->pdata[j], NULL);
+            if (g_file_test(path, G_FILE_TEST_IS_DIR)) {
+                g_ptr_array_add(folders, folder_read(path));
+            }
+        }
+    }
+    return folders;
+}
+
+// ---- the usual folders -------------------------------------------------------------------------
+
+static void add_folder(GPtrArray *paths, const char *path)
+{
+    g_autofree char *canonical = g_canonicalize_filename(path, NULL);
+    if (!g_ptr_array_find_with_equal_func(paths, canonical, g_str_equal, NULL)) {
+        g_ptr_array_add(paths, g_steal_pointer(&canonical));
+    }
+}
+
+// The file that this code was loaded from: the shared library or, linked statically, the program.
+static char *own_file(void)
+{
+    Dl_info info;
+    if (dladdr((void *)search_folders, &info) && info.dli_fname) {
+        char *path = realpath(info.dli_fname, NULL);
+        if (path) {
+            return path;
+        }
+    }
+    return realpath("/proc/self/exe",
+                    NULL); // a program found through $PATH has no path in dli_fname
+}
+
+static void add_own_folders(GPtrArray *paths)
+{
+    char *file = own_file();
+    if (file && g_str_has_prefix(file, EFFDET_BUILD_ROOT "/")) {
+        add_folder(paths, EFFDET_BUILD_MODELS);
+    } else if (file) { // a tree that was moved after installation: PREFIX/lib or PREFIX/lib/TRIPLET
+        g_autofree char *dir = g_path_get_dirname(file);
+        for (int i = 0; i < 2; i++) {
+            g_autofree char *up = g_path_get_dirname(dir);
+            g_autofree char *share = g_build_filename(up, "share", "effdet", "models", NULL);
+            if (g_file_test(share, G_FILE_TEST_IS_DIR)) {
+                add_folder(paths, share);
+            }
+            g_free(dir);
+            dir = g_steal_pointer(&up);
+        }
+    }
+    free(file);
+}
+
+GPtrArray *search_folders(void)
+{
+    GPtrArray *paths = g_ptr_array_new_with_free_func(g_free);
+    const char *variable = g_getenv("EFFDET_MODEL_PATH");
+    g_auto(GStrv) list = g_strsplit(variable ? variable : "", G_SEARCHPATH_SEPARATOR_S, -1);
+    for (int i = 0; list[i]; i++) {
+        if (list[i][0]) {
+            add_folder(paths, list[i]);
+        }
+    }
+    g_autofree char *user = g_build_filename(g_get_user_data_dir(), "effdet", "models", NULL);
+    add_folder(paths, user);
+    add_folder(paths, EFFDET_DATADIR "/models");
+    add_own_folders(paths);
+    return paths;
+}
+
+// ---- names -------------------------------------------------------------------------------------
+
+// "d1" of "tf_efficientdet_d1" and of TensorFlow's own "efficientdet-d1"; any other name is its own
+// short name.
+static const char *short_name(const char *name)
+{
+    if (g_str_has_prefix(name, TF_PREFIX)) {
+        return name + strlen(TF_PREFIX);
+    }
+    if (g_str_has_prefix(name, "efficientdet-")) {
+        return name + strlen("efficientdet-");
+    }
+    return name;
+}
+
+static void add_pattern(GArray *patterns, char *prefix, const char *suffix, bool open)
+{
+    struct pattern pattern = {prefix, suffix, open};
+    g_array_append_val(patterns, pattern);
+}
+
+static GArray *patterns_of(const char *name)
+{
+    GArray *patterns = g_array_new(FALSE, FALSE, sizeof(struct pattern));
+    g_array_set_clear_func(patterns, pattern_clear);
+    const char *brief = short_name(name);
+    if (brief != name) {
+        add_pattern(patterns, g_strdup(name), ".safetensors", true);
+    }
+    add_pattern(patterns, g_strdup(brief), ".safetensors", false);
+    add_pattern(patterns, g_strdup(brief), ".safetensors", true);
+    add_pattern(patterns, g_strconcat(TF_PREFIX, brief, NULL), ".safetensors", true);
+    add_pattern(patterns, g_strconcat(TF_PREFIX, brief, NULL), ".pth", true);
+    add_pattern(patterns, g_strconcat("efficientdet-", brief, NULL), ".pth", false);
+    if (g_str_equal(brief, "d7x")) { // zylo117 counts on: coefficient 8
+        add_pattern(patterns, g_strdup("efficientdet-d8"), ".pth", false);
+    }
+    add_pattern(patterns, g_strdup(brief), ".pth", true);
+    return patterns;
+}
+
+// Whether the words after a model's name leave it the same model: "-fp16", ".fp16" and
+// "_34-f153e0cf" do, "x" (d7 and d7x) and "_ap" (other weights that have a name of their own) do
+// not.
+static bool is_whole_word(const char *rest, size_t length)
+{
+    if (length == 0) {
+        return true;
+    }
+    if (rest[0] == '_') {
+        size_t digits = 1;
+        while (digits < length && g_ascii_isdigit(rest[digits])) {
+            digits++;
+        }
+        return digits > 1 &&
+               (digits == length || !(g_ascii_isalnum(rest[digits]) || rest[digits] == '_'));
+    }
+    return !g_ascii_isalnum(rest[0]);
+}
+
+static bool matches(const struct pattern *pattern, const char *file)
+{
+    size_t prefix = strlen(pattern->prefix);
+    size_t suffix = strlen(pattern->suffix);
+    size_t length = strlen(file);
+    if (length < prefix + suffix || !g_str_has_prefix(file, pattern->prefix) ||
+        !g_str_has_suffix(file, pattern->suffix)) {
+        return false;
+    }
+    size_t rest = length - prefix - suffix;
+    return pattern->open ? is_whole_word(file + prefix, rest) : rest == 0;
+}
+
+static char *find_file(GPtrArray *folders, GArray *patterns)
+{
+    for (guint i = 0; i < folders->len; i++) {
+        const struct folder *folder = folders->pdata[i];
+        for (guint p = 0; p < patterns->len; p++) {
+            const struct pattern *pattern = &g_array_index(patterns, struct pattern, p);
+            for (guint j = 0; j < folder->names->len; j++) {
+                if (matches(pattern, folder->names->pdata[j])) {
+                    g_autofree char *path =
+                        g_build_filename(folder->path, folder->names->pdata[j], NULL);
+                    if (g_file_test(path, G_FILE_TEST_IS_REGULAR)) {
+                        return g_steal_pointer(&path);
+                    }
+                }
+            }
+        }
+    }
+    return NULL;
+}
+
+// A TensorFlow checkpoint folder, which no file of any folder could stand in for.
+static char *find_checkpoint_folder(GPtrArray *folders, const char *name)
+{
+    g_autofree char *wanted = g_strconcat("efficientdet-", short_name(name), NULL);
+    for (guint i = 0; i < folders->len; i++) {
+        const struct folder *folder = folders->pdata[i];
+        g_autofree char *path = g_build_filename(folder->path, wanted, NULL);
+        if (g_file_test(path, G_FILE_TEST_IS_DIR)) {
+            return g_steal_pointer(&path);
+        }
+    }
+    return NULL;
+}
+
+// ---- search ------------------------------------------------------------------------------------
+
+static const struct arch *find_arch(const char *name)
+{
+    if (g_str_has_prefix(name,
+                         "efficientdet-")) { // TensorFlow's name, not rwightman's efficientdet_d0
+        const struct arch *arch = arch_find(short_name(name));
+        if (arch) {
+            return arch;
+        }
+    }
+    return arch_find(name);
+}
+
+static bool looks_like_path(const char *model)
+{
+    return strchr(model, '/') || g_str_has_suffix(model, ".safetensors") ||
+           g_str_has_suffix(model, ".pth") || g_str_has_suffix(model, ".pt");
+}
+
+static void set_miss(const char *name, bool known, GPtrArray *paths, GError **error)
+{
+    g_autoptr(GString) where = g_string_new(NULL);
+    for (guint i = 0; i < paths->len; i++) {
+        g_string_append_printf(where, "%s%s", i ? ", " : "", (const char *)paths->pdata[i]);
+    }
+    const char *brief = short_name(name);
+    g_autoptr(GString) what = g_string_new(NULL);
+    if (brief != name) {
+        g_string_append_printf(what, "%s*.safetensors, ", name);
+    }
+    g_string_append_printf(what,
+                           "%1$s.safetensors, %1$s*.{safetensors,pth}, "
+                           "tf_efficientdet_%1$s*.{safetensors,pth}, efficientdet-%1$s.pth, "
+                           "efficientdet-%1$s/",
+                           brief);
+    if (known) {
+        g_set_error(error, EFFDET_ERROR, EFFDET_ERROR_NOT_FOUND,
+                    "no weights for model \"%s\": looked for %s in %s; \"effdet fetch %s\" "
+                    "brings them",
+                    name, what->str, where->str, brief);
+    } else if (g_str_equal(name, DEFAULT_MODEL)) {
+        g_set_error(error, EFFDET_ERROR, EFFDET_ERROR_NOT_FOUND,
+                    "no weights for the bundled model \"%s\": looked for %s in %s; install effdet "
+                    "again or set EFFDET_MODEL_PATH to the examples/models folder of its source",
+                    name, what->str, where->str);
+    } else {
+        g_set_error(error, EFFDET_ERROR, EFFDET_ERROR_NOT_FOUND,
+                    "unknown model \"%s\": looked for %s in %s; \"effdet models\" lists the names",
+                    name, what->str, where->str);
+    }
+}
+
+static char *search_name(const char *name, bool known, GPtrArray *paths, GError **error)
+{
+    g_autoptr(GPtrArray) folders = read_folders(paths);
+    g_autoptr(GArray) patterns = patterns_of(name);
+    char *path = find_file(folders, patterns);
+    if (!path) {
+        path = find_checkpoint_folder(folders, name);
+    }
+    if (!path) {
+        set_miss(name, known, paths, error);
+    }
+    return path;
+}
+
+char *search_weights(const char *model, const char *weights, char **architecture, GError **error)
+{
+    const char *name = model && model[0] ? model : DEFAULT_MODEL;
+    bool is_path = looks_like_path(name);
+    const struct arch *arch = is_path ? NULL : find_arch(name);
+    if (architecture) {
+        *architecture = arch ? g_strdup(arch->name) : NULL;
+    }
+    g_autoptr(GPtrArray) paths = NULL;
+    const char *file = weights && weights[0] ? weights : is_path ? name : NULL;
+    if (!file) {
+        paths = search_folders();
+    } else if (!is_path && g_file_test(file, G_FILE_TEST_IS_DIR)) {
+        paths = g_ptr_array_new_with_free_func(g_free);
+        g_ptr_array_add(paths, g_strdup(file));
+    } else if (g_file_test(file, G_FILE_TEST_EXISTS)) {
+        return g_strdup(file);
+    } else {
+        g_set_error(error, EFFDET_ERROR, EFFDET_ERROR_NOT_FOUND,
+                    "weights file %s: no such file; give a file, a folder, or a name that "
+                    "\"effdet models\" lists",
+                    file);
+    }
+    char *path = paths ? search_name(name, arch != NULL, paths, error) : NULL;
+    if (!path && architecture) {
+        g_clear_pointer(architecture, g_free);
+    }
+    return path;
+}
+
+// ---- list --------------------------------------------------------------------------------------
+
+static void model_free(gpointer data)
+{
+    EffdetModel *model = data;
+    g_free(model->name);
+    g_free(model->architecture);
+    g_free(model->path);
+    g_free(model);
+}
+
+static EffdetModel *add_model(GPtrArray *models, const char *name, const struct arch *arch,
+                              char *path)
+{
+    EffdetModel *model = g_new0(EffdetModel, 1);
+    model->name = g_strdup(name);
+    model->path = path;
+    if (arch) {
+        model->architecture = g_strdup(arch->name);
+        model->input_width = model->input_height = (guint)arch->input_size;
+    }
+    g_ptr_array_add(models, model);
+    return model;
+}
+
+// Weights files that no known name finds, under the name that finds them: the file's without its
+// suffix.
+static void add_other_files(GPtrArray *models, GPtrArray *folders)
+{
+    static const char *const suffixes[] = {".safetensors", ".pth"};
+    g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
+    for (guint i = 0; i < models->len; i++) {
+        const EffdetModel *model = models->pdata[i];
+        g_hash_table_add(seen, model->name);
+        if (model->path) {
+            g_hash_table_add(seen, model->path);
+        }
+    }
+    for (guint i = 0; i < folders->len; i++) {
+        const struct folder *folder = folders->pdata[i];
+        for (guint j = 0; j < folder->names->len; j++) {
+            const char *file = folder->names->pdata[j];
+            for (gsize s = 0; s < G_N_ELEMENTS(suffixes); s++) {
+                g_autofree char *path = g_build_filename(folder->path, file, NULL);
+                if (!g_str_has_suffix(file, suffixes[s]) || g_hash_table_contains(seen, path) ||
+                    !g_file_test(path, G_FILE_TEST_IS_REGULAR)) {
+                    continue;
+                }
+                g_autofree char *name = g_strndup(file, strlen(file) - strlen(suffixes[s]));
+                if (!g_hash_table_contains(seen, name)) {
+                    EffdetModel *model = add_model(models, name, NULL, g_steal_pointer(&path));
+                    g_hash_table_add(seen, model->name);
+                }
+            }
+        }
+    }
+}
+
+GPtrArray *effdet_models(void)
+{
+    GPtrArray *models = g_ptr_array_new_with_free_func(model_free);
+    g_autoptr(GPtrArray) paths = search_folders();
+    g_autoptr(GPtrArray) folders = read_folders(paths);
+    int n;
+    const struct arch *archs = arch_table(&n);
+    for (int i = -1; i < n; i++) {
+        const char *name = i < 0 ? DEFAULT_MODEL : short_name(archs[i].name);
+        g_autoptr(GArray) patterns = patterns_of(name);
+        add_model(models, name, i < 0 ? NULL : &archs[i], find_file(folders, patterns));
+    }
+    add_other_files(models, folders);
+    return models;
+}
