@@ -108,20 +108,33 @@ const struct arch *arch_table(int *n)
     return archs;
 }
 
+static const struct arch *find_exact(const char *prefix, const char *name)
+{
+    g_autofree char *full = g_strconcat(prefix, name, NULL);
+    for (gsize i = 0; i < G_N_ELEMENTS(archs); i++) {
+        if (g_str_equal(archs[i].name, full)) {
+            return &archs[i];
+        }
+    }
+    return NULL;
+}
+
 const struct arch *arch_find(const char *name)
 {
     if (!name) {
         return NULL;
     }
     g_autofree char *wanted = g_ascii_strdown(name, -1);
+    // google/automl and zylo117 write "efficientdet-d0"; rwightman's own network is
+    // "efficientdet_d0"
+    const char *official =
+        g_str_has_prefix(wanted, "efficientdet-") ? strchr(wanted, '-') + 1 : wanted;
     g_strdelimit(wanted, "-", '_');
-    g_autofree char *prefixed = g_strconcat("tf_efficientdet_", wanted, NULL);
-    for (gsize i = 0; i < G_N_ELEMENTS(archs); i++) {
-        if (g_str_equal(archs[i].name, wanted) || g_str_equal(archs[i].name, prefixed)) {
-            return &archs[i];
-        }
+    const struct arch *arch = find_exact("tf_efficientdet_", official);
+    if (!arch) {
+        arch = find_exact("", wanted);
     }
-    return NULL;
+    return arch ? arch : find_exact("efficientdet_", wanted);
 }
 
 const struct backbone *backbone_find(const char *name)

@@ -58,6 +58,7 @@ struct node {
     int residual;           // POINTWISE: value added after activation, or -1
     int output;
     int partial;        // DEPTHWISE: value id of the partial sums, or -1; SQUEEZE: its input
+    double divisor;     // SQUEEZE: the sum of its input over pixels is divided by this
     int kernel, stride; // STEM, DEPTHWISE
     enum pad_type pad;  // STEM, DEPTHWISE, RESAMPLE_MAXPOOL
     enum activation act;

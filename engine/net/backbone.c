@@ -1,0 +1,134 @@
+// SPDX-FileCopyrightText: effdet contributors
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// EfficientNet backbones as nodes: stem and MBConv blocks, names as in rwightman's checkpoints
+// (spec 1.3, 1.5, 9.2).
+#include "net/builder.h"
+
+#include <string.h>
+
+struct block {
+    char prefix[64]; // "backbone.blocks.2.1"
+    char tag[24];    // "blocks.2.1"
+    int in, mid, out, kernel, stride;
+    bool expand, squeeze;
+};
+
+static enum activation backbone_act(const struct model *model)
+{
+    return model->arch.backbone->lite ? ACT_RELU6 : ACT_SWISH;
+}
+
+static void weight_name(struct node *node, const struct block *block, const char *conv,
+                        const char *bn, double eps)
+{
+    g_snprintf(node->weight, NAME_SIZE, "%s.%s.weight", block->prefix, conv);
+    node_bn(node, eps, "%s.%s", block->prefix, bn);
+}
+
+static int build_squeeze(struct builder *builder, const struct block *block, int x)
+{
+    int channels = block->mid;
+    int mean = builder_value(builder, channels, 1, 1, "%s.mean", block->tag);
+    int vector = builder_value(builder, channels, 1, 1, "%s.se", block->tag);
+    int scaled =
+        builder_value(builder, channels, graph_value(builder->graph, x)->level[0].height,
+                      graph_value(builder->graph, x)->level[0].width, "%s.scaled", block->tag);
+    graph_value(builder->graph, mean)->is_float = true;
+    graph_value(builder->graph, vector)->is_float = true;
+    builder_node(builder, OP_MEAN, x, mean, "%s.mean", block->tag);
+    struct node *node = builder_node(builder, OP_SQUEEZE, mean, vector, "%s.se", block->tag);
+    node->n_inputs = 0;
+    node->partial = mean;
+    node->divisor = 1;
+    node->squeeze = squeeze_width(block->in);
+    node->act = ACT_SWISH;
+    g_snprintf(node->weight, NAME_SIZE, "%s.se.conv_reduce.weight", block->prefix);
+    g_snprintf(node->bias, NAME_SIZE, "%s.se.conv_reduce.bias", block->prefix);
+    g_snprintf(node->weight2, NAME_SIZE, "%s.se.conv_expand.weight", block->prefix);
+    g_snprintf(node->bias2, NAME_SIZE, "%s.se.conv_expand.bias", block->prefix);
+    node = builder_node(builder, OP_SCALE, x, scaled, "%s.scale", block->tag);
+    node->scale = vector;
+    return scaled;
+}
+
+static int build_block(struct builder *builder, const struct block *block, int input)
+{
+    const struct arch *arch = &builder->model->arch;
+    double eps = arch->backbone_bn_eps;
+    enum activation act = backbone_act(builder->model);
+    struct extent extent = graph_value(builder->graph, input)->level[0];
+    int height = conv_output_size(extent.height, block->stride);
+    int width = conv_output_size(extent.width, block->stride);
+    int x = input;
+    if (block->expand) {
+        int expanded = builder_value(builder, block->mid, extent.height, extent.width, "%s.expand",
+                                     block->tag);
+        struct node *node =
+            builder_node(builder, OP_POINTWISE, x, expanded, "%s.expand", block->tag);
+        weight_name(node, block, "conv_pw", "bn1", eps);
+        node->act = act;
+        x = expanded;
+    }
+    int depthwise = builder_value(builder, block->mid, height, width, "%s.dw", block->tag);
+    struct node *node = builder_node(builder, OP_DEPTHWISE, x, depthwise, "%s.dw", block->tag);
+    weight_name(node, block, "conv_dw", block->expand ? "bn2" : "bn1", eps);
+    node->kernel = block->kernel;
+    node->stride = block->stride;
+    node->pad = arch->backbone_pad;
+    node->act = act;
+    x = depthwise;
+    if (block->squeeze) {
+        x = build_squeeze(builder, block, x);
+    }
+    int project = builder_value(builder, block->out, height, width, "%s.project", block->tag);
+    node = builder_node(builder, OP_POINTWISE, x, project, "%s.project", block->tag);
+    weight_name(node, block, block->expand ? "conv_pwl" : "conv_pw", block->expand ? "bn3" : "bn2",
+                eps);
+    x = project;
+    if (block->stride == 1 && block->in == block->out) {
+        int sum = builder_value(builder, block->out, height, width, "%s.out", block->tag);
+        node = builder_node(builder, OP_NODE, x, sum, "%s.add", block->tag);
+        node->inputs[node->n_inputs++] = input;
+        x = sum;
+    }
+    return x;
+}
+
+void build_backbone(struct builder *builder, int taps[3])
+{
+    const struct model *model = builder->model;
+    const struct arch *arch = &model->arch;
+    const struct backbone *backbone = arch->backbone;
+    int x = builder_value(builder, backbone->stem, conv_output_size(model->input_height, 2),
+                          conv_output_size(model->input_width, 2), "stem");
+    struct node *node = builder_node(builder, OP_STEM, builder->graph->input, x, "stem");
+    g_strlcpy(node->weight, "backbone.conv_stem.weight", NAME_SIZE);
+    node_bn(node, arch->backbone_bn_eps, "backbone.bn1");
+    node->kernel = 3;
+    node->stride = 2;
+    node->pad = arch->backbone_pad;
+    node->act = backbone_act(model);
+    for (int s = 0; s < MAX_STAGES; s++) {
+        const struct stage *stage = &backbone->stages[s];
+        for (int i = 0; i < stage->repeats; i++) {
+            struct block block = {
+                .in = i == 0 ? stage->in : stage->out,
+                .out = stage->out,
+                .kernel = stage->kernel,
+                .stride = i == 0 ? stage->stride : 1,
+                .expand = stage->expand != 1,
+                .squeeze = !backbone->lite,
+            };
+            block.mid = block.in * stage->expand;
+            g_snprintf(block.tag, sizeof block.tag, "blocks.%d.%d", s, i);
+            g_snprintf(block.prefix, sizeof block.prefix, "backbone.%s", block.tag);
+            x = build_block(builder, &block, x);
+        }
+        if (s == 2 || s == 4 || s == 6) {
+            int tap = s / 2 - 1;
+            g_snprintf(graph_value(builder->graph, x)->name, sizeof(((struct value *)0)->name),
+                       "C%d", tap + 3);
+            taps[tap] = x;
+        }
+    }
+}

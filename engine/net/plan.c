@@ -1,0 +1,150 @@
+// SPDX-FileCopyrightText: effdet contributors
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// The arena planner: plane pitches, lifetimes by node order, and offsets so that values that never
+// live together share memory.
+#include "net/graph.h"
+
+#include "base/util.h"
+
+#define ARENA_ALIGNMENT 256 // largest that Vulkan allows for any offset
+#define SLACK_BYTES 64      // wide loads may run over the end of a tensor
+
+static int storage(const struct graph *graph, int id)
+{
+    int parent = graph_value(graph, id)->parent;
+    return parent >= 0 ? parent : id;
+}
+
+static void touch(struct graph *graph, int id, int index)
+{
+    if (id < 0) {
+        return;
+    }
+    struct value *value = graph_value(graph, storage(graph, id));
+    value->first = MIN(value->first, index);
+    value->last = MAX(value->last, index);
+}
+
+static void find_lifetimes(struct graph *graph)
+{
+    for (guint i = 0; i < graph->values->len; i++) {
+        struct value *value = graph_value(graph, (int)i);
+        value->first = G_MAXINT;
+        value->last = -1;
+    }
+    for (guint i = 0; i < graph->nodes->len; i++) {
+        const struct node *node = graph_node(graph, (int)i);
+        for (int j = 0; j < node->n_inputs; j++) {
+            touch(graph, node->inputs[j], (int)i);
+        }
+        touch(graph, node->scale, (int)i);
+        touch(graph, node->residual, (int)i);
+        touch(graph, node->partial, (int)i);
+        touch(graph, node->output, (int)i);
+    }
+    touch(graph, graph->input, -1); // written before the first node
+    touch(graph, graph->classes, (int)graph->nodes->len);
+    touch(graph, graph->boxes, (int)graph->nodes->len);
+}
+
+static void size_values(struct graph *graph, int element_bytes)
+{
+    int aligned_pixels =
+        ARENA_ALIGNMENT / (4 * element_bytes); // every channel block starts aligned
+    for (guint i = 0; i < graph->values->len; i++) {
+        struct value *value = graph_value(graph, (int)i);
+        value->pitch = value->is_float ? value->pixels
+                                       : (int)align_up((uint64_t)value->pixels, aligned_pixels);
+        uint64_t element = value->is_float ? 4 : (uint64_t)element_bytes;
+        value->bytes =
+            (uint64_t)channel_blocks(value->channels) * (uint64_t)value->pitch * 4 * element;
+    }
+}
+
+static int by_falling_size(gconstpointer a, gconstpointer b)
+{
+    const struct value *left = *(struct value *const *)a;
+    const struct value *right = *(struct value *const *)b;
+    if (left->bytes != right->bytes) {
+        return left->bytes < right->bytes ? 1 : -1;
+    }
+    return left->first - right->first;
+}
+
+static int by_offset(gconstpointer a, gconstpointer b)
+{
+    const struct value *left = *(struct value *const *)a;
+    const struct value *right = *(struct value *const *)b;
+    return left->offset < right->offset ? -1 : left->offset > right->offset;
+}
+
+static uint64_t footprint(const struct value *value)
+{
+    return align_up(value->bytes + SLACK_BYTES, ARENA_ALIGNMENT);
+}
+
+// Lowest gap between the placed values that live at the same time (sorted by offset).
+static uint64_t find_gap(GPtrArray *placed, const struct value *value)
+{
+    uint64_t offset = 0;
+    for (guint i = 0; i < placed->len; i++) {
+        const struct value *other = g_ptr_array_index(placed, i);
+        if (other->last < value->first || value->last < other->first) {
+            continue;
+        }
+        if (other->offset >= offset + footprint(value)) {
+            break;
+        }
+        offset = MAX(offset, other->offset + footprint(other));
+    }
+    return offset;
+}
+
+static uint64_t find_lower_bound(const struct graph *graph)
+{
+    uint64_t bound = 0;
+    for (int i = -1; i <= (int)graph->nodes->len; i++) {
+        uint64_t live = 0;
+        for (guint v = 0; v < graph->values->len; v++) {
+            const struct value *value = graph_value(graph, (int)v);
+            if (value->parent < 0 && value->first <= i && i <= value->last) {
+                live += footprint(value);
+            }
+        }
+        bound = MAX(bound, live);
+    }
+    return bound;
+}
+
+void graph_plan(struct graph *graph, int element_bytes)
+{
+    find_lifetimes(graph);
+    size_values(graph, element_bytes);
+    g_autoptr(GPtrArray) todo = g_ptr_array_new();
+    g_autoptr(GPtrArray) placed = g_ptr_array_new();
+    for (guint i = 0; i < graph->values->len; i++) {
+        struct value *value = graph_value(graph, (int)i);
+        if (value->parent < 0 && value->last >= value->first) {
+            g_ptr_array_add(todo, value);
+        }
+    }
+    g_ptr_array_sort(todo, by_falling_size);
+    graph->arena_bytes = 0;
+    for (guint i = 0; i < todo->len; i++) {
+        struct value *value = g_ptr_array_index(todo, i);
+        value->offset = find_gap(placed, value);
+        g_ptr_array_add(placed, value);
+        g_ptr_array_sort(placed, by_offset);
+        graph->arena_bytes = MAX(graph->arena_bytes, value->offset + footprint(value));
+    }
+    for (guint i = 0; i < graph->values->len; i++) {
+        struct value *value = graph_value(graph, (int)i);
+        if (value->parent >= 0) {
+            const struct value *parent = graph_value(graph, value->parent);
+            value->pitch = parent->pitch;
+            value->offset = parent->offset;
+            value->bytes = parent->bytes;
+        }
+    }
+    graph->lower_bound_bytes = find_lower_bound(graph);
+}

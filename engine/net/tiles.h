@@ -1,0 +1,19 @@
+// SPDX-FileCopyrightText: effdet contributors
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// How many partial sums a depthwise convolution leaves for squeeze-excite: the one number that the
+// graph must know of a kernel's shape.
+#pragma once
+
+#include "net/graph.h"
+
+// Output rows and columns of one invocation; each writes one partial sum of its tile for every
+// channel.
+#define DEPTHWISE_TILE_ROWS 4
+#define DEPTHWISE_TILE_COLS 2
+
+static inline int depthwise_tiles(int height, int width)
+{
+    int rows = (height + DEPTHWISE_TILE_ROWS - 1) / DEPTHWISE_TILE_ROWS;
+    int cols = (width + DEPTHWISE_TILE_COLS - 1) / DEPTHWISE_TILE_COLS;
+    return rows * cols;
+}

@@ -1,0 +1,221 @@
+// SPDX-FileCopyrightText: effdet contributors
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// The graph as data: shapes of every architecture, what fusion leaves, and an arena in which
+// nothing that lives together overlaps.
+#include "net/fpn_layout.h"
+#include "net/graph.h"
+
+static void init_model(struct model *model, const struct arch *arch, int height, int width)
+{
+    model_init(model, arch, 90);
+    model->input_height = height;
+    model->input_width = width;
+}
+
+static void check_shapes(const struct arch *arch, int height, int width)
+{
+    struct model model;
+    init_model(&model, arch, height, width);
+    struct graph *graph = graph_new(&model);
+    int taps[3];
+    backbone_taps(arch->backbone, taps);
+    for (int i = 0; i < 3; i++) {
+        const char *names[] = {"C3", "C4", "C5"};
+        const struct value *value = graph_value(graph, graph_value_by_name(graph, names[i]));
+        g_assert_cmpint(value->channels, ==, taps[i]);
+        g_assert_cmpint(value->level[0].height, ==, level_size(height, 3 + i));
+        g_assert_cmpint(value->level[0].width, ==, level_size(width, 3 + i));
+    }
+    const struct value *classes = graph_value(graph, graph->classes);
+    g_assert_cmpint(classes->channels, ==, 810);
+    g_assert_cmpint(classes->n_levels, ==, arch->max_level - 2);
+    g_assert_cmpint(graph_value(graph, graph->boxes)->channels, ==, 36);
+    g_assert_cmpint(classes->pixels, ==, graph_value(graph, graph->boxes)->pixels);
+    graph_free(&graph);
+    model_finish(&model);
+}
+
+static void test_shapes(void)
+{
+    int n;
+    const struct arch *archs = arch_table(&n);
+    for (int i = 0; i < n; i++) {
+        check_shapes(&archs[i], archs[i].input_size, archs[i].input_size);
+        check_shapes(&archs[i], 97, 331);
+        check_shapes(&archs[i], 1, 1);
+    }
+}
+
+// Every value is written before it is read, by exactly one node (a pyramid: by one node a level).
+static void check_order(const struct graph *graph, const char *what)
+{
+    g_autofree int *written = g_new0(int, graph->values->len);
+    written[graph->input] = 1;
+    for (guint i = 0; i < graph->nodes->len; i++) {
+        const struct node *node = graph_node(graph, (int)i);
+        for (int j = 0; j < node->n_inputs; j++) {
+            const struct value *value = graph_value(graph, node->inputs[j]);
+            bool ready = written[node->inputs[j]] || (value->parent >= 0 && written[value->parent]);
+            if (!ready) {
+                g_test_message("%s: %s reads %s too early", what, node->name, value->name);
+            }
+            g_assert_true(ready);
+        }
+        g_assert_true(node->scale < 0 || written[node->scale]);
+        g_assert_true(node->residual < 0 || written[node->residual]);
+        g_assert_true(node->op != OP_SQUEEZE || written[node->partial]);
+        g_assert_cmpint(written[node->output]++, ==, 0);
+        int parent = graph_value(graph, node->output)->parent;
+        if (parent >= 0) {
+            written[parent]++;
+        }
+        if (node->op == OP_DEPTHWISE && node->partial >= 0) {
+            written[node->partial]++;
+        }
+    }
+}
+
+static void check_arena(struct graph *graph, int element_bytes, const char *what)
+{
+    graph_plan(graph, element_bytes);
+    for (guint i = 0; i < graph->values->len; i++) {
+        const struct value *a = graph_value(graph, (int)i);
+        if (a->parent >= 0 || a->last < a->first) {
+            continue;
+        }
+        g_assert_cmpuint(a->offset % 256, ==, 0);
+        g_assert_cmpuint(a->offset + a->bytes, <=, graph->arena_bytes);
+        g_assert_cmpint(a->pitch, >=, a->pixels);
+        for (guint j = i + 1; j < graph->values->len; j++) {
+            const struct value *b = graph_value(graph, (int)j);
+            if (b->parent >= 0 || b->last < b->first || a->last < b->first || b->last < a->first) {
+                continue;
+            }
+            bool apart = a->offset + a->bytes <= b->offset || b->offset + b->bytes <= a->offset;
+            if (!apart) {
+                g_test_message("%s: %s and %s overlap", what, a->name, b->name);
+            }
+            g_assert_true(apart);
+        }
+    }
+    g_assert_cmpuint(graph->arena_bytes, >=, graph->lower_bound_bytes);
+    g_test_message("%s, %d bytes an element: %u nodes, arena %.2f MiB, lower bound %.2f MiB", what,
+                   element_bytes, graph->nodes->len, (double)graph->arena_bytes / 0x1p20,
+                   (double)graph->lower_bound_bytes / 0x1p20);
+}
+
+static void test_fuse_and_plan(void)
+{
+    int n;
+    const struct arch *archs = arch_table(&n);
+    for (int i = 0; i < n; i++) {
+        struct model model;
+        model_init(&model, &archs[i], 90);
+        struct graph *graph = graph_new(&model);
+        guint plain = graph->nodes->len;
+        check_order(graph, archs[i].name);
+        check_arena(graph, 2, archs[i].name);
+        graph_fuse(graph);
+        check_order(graph, archs[i].name);
+        check_arena(graph, 2, archs[i].name);
+        check_arena(graph, 4, archs[i].name);
+        g_assert_cmpuint(graph->nodes->len, <, plain);
+        graph_free(&graph);
+        model_finish(&model);
+    }
+}
+
+// The plan for D0: 1 stem + 15 blocks x 4 + 1 x 3, 6 projections, 2 pools, 24 nodes x 3, 2 heads x
+// 4 layers x 2.
+static void test_d0_nodes(void)
+{
+    struct model model;
+    model_init(&model, arch_find("d0"), 90);
+    struct graph *graph = graph_new(&model);
+    graph_fuse(graph);
+    g_assert_cmpuint(graph->nodes->len, ==, 1 + 15 * 4 + 3 + 6 + 2 + 24 * 3 + 2 * 4 * 2);
+    graph_free(&graph);
+    model_finish(&model);
+}
+
+static void test_layouts(void)
+{
+    static const int pan6_last[] = {6, 16};
+    struct fpn_cell cell;
+    fpn_cell_init(&cell, FPN_BIFPN, 5);
+    g_assert_cmpint(cell.n_nodes, ==, 8);
+    g_assert_cmpint(fpn_cell_output(&cell, 0), ==, 8);
+    g_assert_cmpint(fpn_cell_output(&cell, 4), ==, 12);
+    fpn_cell_init(&cell, FPN_BIFPN, 6);
+    g_assert_cmpint(cell.n_nodes, ==, 10);
+    fpn_cell_init(&cell, FPN_PAN, 5);
+    g_assert_cmpint(cell.n_nodes, ==, 10);
+    fpn_cell_init(&cell, FPN_PAN, 6);
+    g_assert_cmpint(cell.n_nodes, ==, 12);
+    g_assert_cmpint(cell.nodes[11].inputs[0], ==, pan6_last[0]);
+    g_assert_cmpint(cell.nodes[11].inputs[1], ==, pan6_last[1]);
+    fpn_cell_init(&cell, FPN_QUFPN, 5);
+    g_assert_cmpint(cell.n_nodes, ==, 21);
+    g_assert_cmpint(cell.nodes[20].inputs[0], ==, 12);
+    g_assert_cmpint(cell.nodes[20].inputs[1], ==, 16);
+    fpn_cell_init(&cell, FPN_QUFPN, 6);
+    g_assert_cmpint(cell.n_nodes, ==, 26);
+    g_assert_cmpint(cell.nodes[21].inputs[0], ==, 11);
+    g_assert_cmpint(cell.nodes[21].inputs[1], ==, 24);
+}
+
+// Check values of spec 6.3.
+static void check_anchor(const struct model *model, int level, int y, int x, int a,
+                         const double expected[4])
+{
+    struct anchor anchor = anchor_at(model, level, y, x, a);
+    const double got[4] = {anchor.cy - anchor.h / 2, anchor.cx - anchor.w / 2,
+                           anchor.cy + anchor.h / 2, anchor.cx + anchor.w / 2};
+    for (int i = 0; i < 4; i++) {
+        g_assert_cmpfloat_with_epsilon(got[i], expected[i], 1e-4);
+    }
+}
+
+static void test_anchors(void)
+{
+    struct model model;
+    model_init(&model, arch_find("d0"), 90);
+    check_anchor(&model, 0, 0, 0, 0, (const double[]){-12, -12, 20, 20});
+    check_anchor(&model, 0, 0, 0, 1, (const double[]){-7.2, -18.4, 15.2, 26.4});
+    check_anchor(&model, 0, 0, 0, 8, (const double[]){-31.5578, -13.7789, 39.5578, 21.7789});
+    check_anchor(&model, 0, 17, 23, 1, (const double[]){128.8, 165.6, 151.2, 210.4});
+    check_anchor(&model, 4, 3, 3, 8, (const double[]){-120.9245, 163.5377, 1016.9246, 732.4623});
+    model_finish(&model);
+    model_init(&model, arch_find("d7x"), 90);
+    check_anchor(&model, 5, 5, 5, 8, (const double[]){270.1509, 839.0754, 2545.8491, 1976.9246});
+    model_finish(&model);
+    model_init(&model, arch_find("lite0"), 90);
+    check_anchor(&model, 0, 0, 0, 1, (const double[]){-4.4, -12.8, 12.4, 20.8});
+    check_anchor(&model, 4, 2, 2, 8, (const double[]){-88.9112, 88.8777, 622.2445, 444.4556});
+    model_finish(&model);
+}
+
+static void test_names(void)
+{
+    g_assert_cmpstr(arch_find("d0")->name, ==, "tf_efficientdet_d0");
+    g_assert_cmpstr(arch_find("D7X")->name, ==, "tf_efficientdet_d7x");
+    g_assert_cmpstr(arch_find("efficientdet-d7x")->name, ==, "tf_efficientdet_d7x");
+    g_assert_cmpstr(arch_find("efficientdet-lite3x")->name, ==, "tf_efficientdet_lite3x");
+    g_assert_cmpstr(arch_find("efficientdet_d0")->name, ==, "efficientdet_d0");
+    g_assert_cmpstr(arch_find("q1")->name, ==, "efficientdet_q1");
+    g_assert_null(arch_find("d8"));
+    g_assert_null(arch_find(""));
+    g_assert_null(arch_find(NULL));
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/graph/shapes", test_shapes);
+    g_test_add_func("/graph/fuse-and-plan", test_fuse_and_plan);
+    g_test_add_func("/graph/d0-nodes", test_d0_nodes);
+    g_test_add_func("/graph/layouts", test_layouts);
+    g_test_add_func("/graph/anchors", test_anchors);
+    g_test_add_func("/graph/names", test_names);
+    return g_test_run();
+}
