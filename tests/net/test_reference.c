@@ -64,6 +64,7 @@ static void test_golden(gconstpointer data)
         input.data[i] *= 2.0;
     }
     struct ref_gains gains = golden->gains;
+    gains.head_bn_level_first = arch->head_bn_level_first;
     struct ref_network *net = ref_network_run(&model, &input, ref_get_synthetic, &gains);
     g_assert_nonnull(net);
     for (guint i = 0; i < golden->rows->len; i++) {

@@ -4,6 +4,7 @@
 #include "network.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 struct ref_network {
@@ -287,9 +288,7 @@ static void head(struct ref_network *net, const struct feature *levels, const ch
         for (int r = 0; r < arch->head_repeats; r++) {
             g_autofree char *dw = g_strdup_printf("%s.conv_rep.%d.conv_dw", head_name, r);
             g_autofree char *pw = g_strdup_printf("%s.conv_rep.%d.conv_pw", head_name, r);
-            g_autofree char *bn = arch->head_bn_level_first
-                                      ? g_strdup_printf("%s.bn_rep.%d.%d", head_name, l, r)
-                                      : g_strdup_printf("%s.bn_rep.%d.%d.bn", head_name, r, l);
+            g_autofree char *bn = g_strdup_printf("%s.bn_rep.%d.%d.bn", head_name, r, l);
             depthwise(net, &x, dw, 3, 1, arch->pad);
             pointwise(net, &x, pw, arch->fpn_channels, arch->redundant_bias);
             batch_norm(net, &x, bn, arch->bn_eps);
@@ -349,6 +348,14 @@ const struct ref_tensor *ref_network_value(const struct ref_network *network, co
 bool ref_get_synthetic(void *data, const char *name, const int *shape, int rank, float *out)
 {
     const struct ref_gains *gains = data;
+    char head_name[16], leaf[16], file_name[64];
+    int repeat, level;
+    if (gains->head_bn_level_first &&
+        sscanf(name, "%9[a-z_].bn_rep.%d.%d.bn.%12s", head_name, &repeat, &level, leaf) == 4) {
+        g_snprintf(file_name, sizeof file_name, "%s.bn_rep.%d.%d.%s", head_name, level, repeat,
+                   leaf);
+        name = file_name;
+    }
     ref_weight(name, shape, rank, gains->backbone, gains->head, out);
     return true;
 }

@@ -9,9 +9,11 @@
 // Fills out with the tensor of this name and PyTorch shape; false ends the run.
 typedef bool (*ref_get)(void *data, const char *name, const int *shape, int rank, float *out);
 
-// Synthetic weights of spec 13.1: data is a struct ref_gains.
+// Synthetic weights of spec 13.1: data is a struct ref_gains. The golden values of networks with
+// head_bn_level_first follow from the names that those networks' own files use.
 struct ref_gains {
     double backbone, head;
+    bool head_bn_level_first;
 };
 bool ref_get_synthetic(void *data, const char *name, const int *shape, int rank, float *out);
 
