@@ -15,33 +15,38 @@
     X(vkEnumerateInstanceVersion) X(vkEnumerateInstanceLayerProperties) X(vkCreateInstance)
 #define VK_INSTANCE_FUNCTIONS(X)                                                                   \
     X(vkDestroyInstance)                                                                           \
-    X(vkEnumeratePhysicalDevices) X(vkGetPhysicalDeviceProperties)                                 \
-        X(vkGetPhysicalDeviceProperties2) X(vkGetPhysicalDeviceFeatures2)                          \
-            X(vkGetPhysicalDeviceMemoryProperties) X(vkGetPhysicalDeviceQueueFamilyProperties)     \
-                X(vkGetPhysicalDeviceFormatProperties) X(vkEnumerateDeviceExtensionProperties)     \
-                    X(vkCreateDevice) X(vkGetDeviceProcAddr)
+    X(vkEnumeratePhysicalDevices)                                                                  \
+    X(vkGetPhysicalDeviceProperties)                                                               \
+    X(vkGetPhysicalDeviceProperties2) X(vkGetPhysicalDeviceFeatures2)                              \
+        X(vkGetPhysicalDeviceMemoryProperties) X(vkGetPhysicalDeviceQueueFamilyProperties)         \
+            X(vkGetPhysicalDeviceFormatProperties) X(vkEnumerateDeviceExtensionProperties)         \
+                X(vkCreateDevice) X(vkGetDeviceProcAddr)
 #define VK_DEVICE_FUNCTIONS(X)                                                                     \
     X(vkDestroyDevice)                                                                             \
-    X(vkGetDeviceQueue) X(vkCreateBuffer) X(vkDestroyBuffer) X(vkGetBufferMemoryRequirements) X(   \
-        vkAllocateMemory) X(vkFreeMemory) X(vkBindBufferMemory) X(vkMapMemory) X(vkUnmapMemory)    \
-        X(vkFlushMappedMemoryRanges) X(vkInvalidateMappedMemoryRanges) X(vkCreateBufferView) X(    \
-            vkDestroyBufferView) X(vkCreateShaderModule) X(vkDestroyShaderModule)                  \
-            X(vkCreateDescriptorSetLayout) X(vkDestroyDescriptorSetLayout) X(                      \
-                vkCreatePipelineLayout) X(vkDestroyPipelineLayout) X(vkCreateComputePipelines)     \
-                X(vkDestroyPipeline) X(vkCreatePipelineCache) X(vkDestroyPipelineCache) X(         \
-                    vkGetPipelineCacheData) X(vkCreateDescriptorPool) X(vkDestroyDescriptorPool)   \
-                    X(vkAllocateDescriptorSets) X(vkUpdateDescriptorSets) X(vkCreateCommandPool)   \
-                        X(vkDestroyCommandPool) X(vkAllocateCommandBuffers) X(                     \
-                            vkFreeCommandBuffers) X(vkBeginCommandBuffer) X(vkEndCommandBuffer)    \
-                            X(vkCmdBindPipeline) X(vkCmdBindDescriptorSets) X(vkCmdPushConstants)  \
-                                X(vkCmdDispatch) X(vkCmdDispatchIndirect) X(vkCmdPipelineBarrier)  \
-                                    X(vkCmdCopyBuffer) X(vkCmdFillBuffer) X(vkCmdResetQueryPool)   \
-                                        X(vkCmdWriteTimestamp) X(vkCreateQueryPool)                \
-                                            X(vkDestroyQueryPool) X(vkGetQueryPoolResults)         \
-                                                X(vkCreateFence) X(vkDestroyFence)                 \
-                                                    X(vkResetFences) X(vkGetFenceStatus)           \
-                                                        X(vkWaitForFences) X(vkQueueSubmit)        \
-                                                            X(vkQueueWaitIdle) X(vkDeviceWaitIdle)
+    X(vkGetDeviceQueue)                                                                            \
+    X(vkCreateBuffer)                                                                              \
+    X(vkDestroyBuffer) X(vkGetBufferMemoryRequirements) X(vkAllocateMemory) X(vkFreeMemory)        \
+        X(vkBindBufferMemory) X(vkMapMemory) X(vkUnmapMemory) X(vkFlushMappedMemoryRanges) X(      \
+            vkInvalidateMappedMemoryRanges) X(vkCreateBufferView) X(vkDestroyBufferView)           \
+            X(vkCreateShaderModule) X(vkDestroyShaderModule) X(vkCreateDescriptorSetLayout) X(     \
+                vkDestroyDescriptorSetLayout) X(vkCreatePipelineLayout) X(vkDestroyPipelineLayout) \
+                X(vkCreateComputePipelines) X(vkDestroyPipeline) X(vkCreatePipelineCache)          \
+                    X(vkDestroyPipelineCache) X(vkGetPipelineCacheData) X(vkCreateDescriptorPool)  \
+                        X(vkDestroyDescriptorPool) X(vkAllocateDescriptorSets) X(                  \
+                            vkUpdateDescriptorSets) X(vkCreateCommandPool) X(vkDestroyCommandPool) \
+                            X(vkAllocateCommandBuffers) X(vkFreeCommandBuffers) X(                 \
+                                vkBeginCommandBuffer) X(vkEndCommandBuffer) X(vkCmdBindPipeline)   \
+                                X(vkCmdBindDescriptorSets) X(vkCmdPushConstants) X(vkCmdDispatch)  \
+                                    X(vkCmdDispatchIndirect) X(vkCmdPipelineBarrier)               \
+                                        X(vkCmdCopyBuffer) X(vkCmdFillBuffer)                      \
+                                            X(vkCmdResetQueryPool) X(vkCmdWriteTimestamp)          \
+                                                X(vkCreateQueryPool) X(vkDestroyQueryPool)         \
+                                                    X(vkGetQueryPoolResults) X(vkCreateFence)      \
+                                                        X(vkDestroyFence) X(vkResetFences)         \
+                                                            X(vkGetFenceStatus) X(vkWaitForFences) \
+                                                                X(vkQueueSubmit)                   \
+                                                                    X(vkQueueWaitIdle)             \
+                                                                        X(vkDeviceWaitIdle)
 
 struct vk_functions {
 #define X(name) PFN_##name name;
@@ -67,12 +72,15 @@ struct device_features {
     bool storage16;  // "storage16": 16-bit types in storage buffers
     bool float16;    // "float16": 16-bit arithmetic
     bool timestamps; // "timestamps"
-    bool texel;      // "texel": uniform texel buffers of useful size
-    bool robust;     // robustBufferAccess is switched on (validation and tests)
+    bool texel;      // "texel": uniform texel buffers of both formats (limits.texel_elements long)
+    bool robust;     // "robust": robustBufferAccess, switched on where it costs nothing (CPU)
 };
+// NULL-terminated names of the features that are set; free with g_strfreev().
+char **device_feature_names(const struct device_features *features);
 
 struct device_limits {
     uint64_t storage_range;  // bytes of one storage-buffer binding
+    uint64_t uniform_range;  // bytes of one uniform-buffer binding
     uint64_t texel_elements; // of one texel-buffer view
     uint64_t storage_alignment, texel_alignment, uniform_alignment, atom_bytes;
     uint32_t max_invocations, max_group_size[3], max_group_count[3], shared_bytes;
@@ -97,16 +105,23 @@ struct device {
     bool is_cpu;
     struct device_features features;
     struct device_limits limits;
-    char *name, *driver_text;
+    char *name, *driver_text; // driver_text: "llvmpipe (Mesa 22.3.6 (LLVM 15.0.6))"
+    uint32_t index;           // position in the loader's order
+    uint32_t api_version;     // the lower of what the device and the instance speak
+    uint32_t subgroup_size, timestamp_bits;
+    bool float16_extension; // float16 comes from VK_KHR_shader_float16_int8, not from 1.2
+    int references;         // guarded by the lock of device.c
     gint lost; // atomic latch: set once, then everything fails with EFFDET_ERROR_DEVICE_LOST
 };
 
 // spec: NULL or "auto", an index, a UUID (32 hex digits, dashes allowed) or a part of the name,
-// case-insensitive.
+// case-insensitive. Calls that choose the same physical device with the same features share one
+// object, its VkDevice, its queue and `queue_lock`; it goes with the last device_free().
+// Free-threaded.
 struct device *device_new(const char *spec, GError **error) WARN_UNUSED;
 void device_free(struct device **device);
 // Sets *error from a failed VkResult: "vkX failed: VK_ERROR_...: what to do". Latches device loss.
-// Always returns false.
+// Always returns false. Accepts a NULL device.
 bool device_error(struct device *device, VkResult result, const char *call, GError **error);
 // Runs `call` (an expression that gives a VkResult); on failure sets *error and goes to the label
 // `error`.

@@ -20,6 +20,7 @@ struct spirv {
     size_t bytes;
 };
 const struct spirv *spirv_find(const char *name); // NULL when there is no such build
+const struct spirv *spirv_table(size_t *count);   // all of them
 
 struct kernel {
     const struct spirv *spirv;
@@ -39,7 +40,7 @@ struct kernels *kernels_new(struct device *device, GError **error)
     WARN_UNUSED; // reads the cache from disk; a damaged or foreign one is refused and logged
 void kernels_free(struct kernels **kernels);
 // The pipeline for `wanted` (its Vulkan handles ignored); made when new. The pointer lives as long
-// as `kernels`.
+// as `kernels`, and so must wanted->spirv. One thread at a time.
 const struct kernel *kernels_get(struct kernels *kernels, const struct kernel *wanted,
                                  GError **error) WARN_UNUSED;
 int kernels_count(const struct kernels *kernels);

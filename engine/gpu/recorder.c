@@ -1,0 +1,329 @@
+// SPDX-FileCopyrightText: effdet contributors
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Recording and submitting one static command buffer. Which barriers are needed is decided in
+// hazards.c, descriptor sets are made in bindings.c.
+#include "gpu/recorder.h"
+
+#include <string.h>
+
+#include "effdet/effdet.h"
+#include "gpu/bindings.h"
+#include "gpu/hazards.h"
+
+struct recorder {
+    struct device *device;
+    VkCommandPool pool;
+    VkCommandBuffer commands;
+    VkFence fence;
+    VkQueryPool queries;
+    int max_timestamps, n_timestamps;
+    int n_barriers, n_dispatches;
+    bool barrier_after_all; // EFFDET_BARRIERS=all
+    bool recorded, in_flight;
+    struct hazards hazards;
+    struct bindings bindings;
+};
+
+static bool make_objects(struct recorder *recorder, GError **error)
+{
+    struct device *device = recorder->device;
+    VkCommandPoolCreateInfo pool = {
+        .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
+        .flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
+        .queueFamilyIndex = device->queue_family,
+    };
+    VK(device, vkCreateCommandPool(device->handle, &pool, NULL, &recorder->pool));
+    VkCommandBufferAllocateInfo commands = {
+        .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
+        .commandPool = recorder->pool,
+        .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
+        .commandBufferCount = 1,
+    };
+    VK(device, vkAllocateCommandBuffers(device->handle, &commands, &recorder->commands));
+    VkFenceCreateInfo fence = {.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO};
+    VK(device, vkCreateFence(device->handle, &fence, NULL, &recorder->fence));
+    if (recorder->max_timestamps > 0) {
+        VkQueryPoolCreateInfo queries = {
+            .sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO,
+            .queryType = VK_QUERY_TYPE_TIMESTAMP,
+            .queryCount = (uint32_t)recorder->max_timestamps,
+        };
+        VK(device, vkCreateQueryPool(device->handle, &queries, NULL, &recorder->queries));
+    }
+    return true;
+error:
+    return false;
+}
+
+struct recorder *recorder_new(struct device *device, int max_dispatches, int max_timestamps,
+                              GError **error)
+{
+    struct recorder *recorder = g_new0(struct recorder, 1);
+    recorder->device = device;
+    recorder->max_timestamps = device->features.timestamps ? max_timestamps : 0;
+    recorder->barrier_after_all = g_strcmp0(g_getenv("EFFDET_BARRIERS"), "all") == 0;
+    hazards_init(&recorder->hazards);
+    bindings_init(&recorder->bindings, device, max_dispatches);
+    if (!make_objects(recorder, error)) {
+        recorder_free(&recorder);
+    }
+    return recorder;
+}
+
+void recorder_free(struct recorder **pointer)
+{
+    struct recorder *recorder = pointer ? *pointer : NULL;
+    if (!recorder) {
+        return;
+    }
+    *pointer = NULL;
+    struct device *device = recorder->device;
+    if (recorder->in_flight) { // a lost device answers at once
+        device->vk.vkWaitForFences(device->handle, 1, &recorder->fence, VK_TRUE, UINT64_MAX);
+    }
+    bindings_finish(&recorder->bindings);
+    hazards_finish(&recorder->hazards);
+    if (recorder->queries) {
+        device->vk.vkDestroyQueryPool(device->handle, recorder->queries, NULL);
+    }
+    if (recorder->fence) {
+        device->vk.vkDestroyFence(device->handle, recorder->fence, NULL);
+    }
+    if (recorder->pool) { // frees the command buffer as well
+        device->vk.vkDestroyCommandPool(device->handle, recorder->pool, NULL);
+    }
+    g_free(recorder);
+}
+
+static void put_barrier(struct recorder *recorder, unsigned from, unsigned to)
+{
+    VkMemoryBarrier barrier = {
+        .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
+        .srcAccessMask = hazard_writes(from),
+        .dstAccessMask = hazard_accesses(to),
+    };
+    recorder->device->vk.vkCmdPipelineBarrier(recorder->commands, hazard_stages(from),
+                                              hazard_stages(to), 0, 1, &barrier, 0, NULL, 0, NULL);
+}
+
+static void put_derived(struct recorder *recorder, const struct access *accesses, int count)
+{
+    struct barrier barrier =
+        hazards_add(&recorder->hazards, accesses, count, recorder->barrier_after_all);
+    if (barrier.from) {
+        put_barrier(recorder, barrier.from, barrier.to);
+        recorder->n_barriers++;
+    }
+}
+
+bool recorder_begin(struct recorder *recorder, GError **error)
+{
+    struct device *device = recorder->device;
+    if (recorder->in_flight) {
+        g_set_error(error, EFFDET_ERROR, EFFDET_ERROR_FAILED,
+                    "a command buffer in flight cannot be recorded anew: wait for it first");
+        return false;
+    }
+    recorder->recorded = false;
+    recorder->n_barriers = 0;
+    recorder->n_dispatches = 0;
+    recorder->n_timestamps = 0;
+    hazards_reset(&recorder->hazards);
+    bindings_reset(&recorder->bindings);
+    VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
+    VK(device, vkBeginCommandBuffer(recorder->commands, &begin));
+    if (recorder->queries) {
+        device->vk.vkCmdResetQueryPool(recorder->commands, recorder->queries, 0,
+                                       (uint32_t)recorder->max_timestamps);
+    }
+    const unsigned all = KIND_COMPUTE | KIND_TRANSFER | KIND_INDIRECT;
+    put_barrier(recorder, all, all);
+    return true;
+error:
+    return false;
+}
+
+static struct access binding_access(const struct binding *binding)
+{
+    return (struct access){binding->buffer->handle, binding->offset,
+                           binding->offset + binding->bytes, binding->write, KIND_COMPUTE};
+}
+
+bool recorder_dispatch(struct recorder *recorder, const struct dispatch *dispatch, GError **error)
+{
+    struct device *device = recorder->device;
+    const struct kernel *kernel = dispatch->kernel;
+    VkDescriptorSet set;
+    if (!bindings_check(device, dispatch, error) ||
+        !bindings_make(&recorder->bindings, dispatch, &set, error)) {
+        return false;
+    }
+    struct access accesses[MAX_BINDINGS + 1];
+    int n = 0;
+    for (; n < kernel->n_bindings; n++) {
+        accesses[n] = binding_access(&dispatch->bindings[n]);
+    }
+    if (dispatch->indirect) {
+        accesses[n++] = (struct access){
+            dispatch->indirect->handle, dispatch->indirect_offset,
+            dispatch->indirect_offset + sizeof(VkDispatchIndirectCommand), false, KIND_INDIRECT};
+    }
+    put_derived(recorder, accesses, n);
+    VkCommandBuffer commands = recorder->commands;
+    device->vk.vkCmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, kernel->pipeline);
+    device->vk.vkCmdBindDescriptorSets(commands, VK_PIPELINE_BIND_POINT_COMPUTE, kernel->layout, 0,
+                                       1, &set, 0, NULL);
+    if (kernel->push_bytes) {
+        device->vk.vkCmdPushConstants(commands, kernel->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0,
+                                      (uint32_t)kernel->push_bytes, dispatch->push);
+    }
+    if (dispatch->indirect) {
+        device->vk.vkCmdDispatchIndirect(commands, dispatch->indirect->handle,
+                                         dispatch->indirect_offset);
+    } else {
+        device->vk.vkCmdDispatch(commands, dispatch->groups[0], dispatch->groups[1],
+                                 dispatch->groups[2]);
+    }
+    recorder->n_dispatches++;
+    return true;
+}
+
+void recorder_fill(struct recorder *recorder, struct buffer *buffer, uint64_t offset,
+                   uint64_t bytes, uint32_t value)
+{
+    struct access access = {buffer->handle, offset, offset + bytes, true, KIND_TRANSFER};
+    put_derived(recorder, &access, 1);
+    recorder->device->vk.vkCmdFillBuffer(recorder->commands, buffer->handle, offset, bytes, value);
+}
+
+void recorder_copy(struct recorder *recorder, struct buffer *from, uint64_t from_offset,
+                   struct buffer *to, uint64_t to_offset, uint64_t bytes)
+{
+    struct access accesses[] = {
+        {from->handle, from_offset, from_offset + bytes, false, KIND_TRANSFER},
+        {to->handle, to_offset, to_offset + bytes, true, KIND_TRANSFER},
+    };
+    put_derived(recorder, accesses, 2);
+    VkBufferCopy region = {from_offset, to_offset, bytes};
+    recorder->device->vk.vkCmdCopyBuffer(recorder->commands, from->handle, to->handle, 1, &region);
+}
+
+int recorder_timestamp(struct recorder *recorder)
+{
+    if (!recorder->queries || recorder->n_timestamps == recorder->max_timestamps) {
+        return -1;
+    }
+    int index = recorder->n_timestamps++;
+    recorder->device->vk.vkCmdWriteTimestamp(recorder->commands,
+                                             VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT,
+                                             recorder->queries, (uint32_t)index);
+    return index;
+}
+
+bool recorder_end(struct recorder *recorder, GError **error)
+{
+    struct device *device = recorder->device;
+    VkMemoryBarrier barrier = {
+        .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
+        .srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT,
+        .dstAccessMask = VK_ACCESS_HOST_READ_BIT,
+    };
+    device->vk.vkCmdPipelineBarrier(
+        recorder->commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT,
+        VK_PIPELINE_STAGE_HOST_BIT, 0, 1, &barrier, 0, NULL, 0, NULL);
+    VK(device, vkEndCommandBuffer(recorder->commands));
+    recorder->recorded = true;
+    return true;
+error:
+    return false;
+}
+
+int recorder_barriers(const struct recorder *recorder)
+{
+    return recorder->n_barriers;
+}
+
+int recorder_dispatches(const struct recorder *recorder)
+{
+    return recorder->n_dispatches;
+}
+
+static bool check_lost(struct device *device, const char *call, GError **error)
+{
+    return !g_atomic_int_get(&device->lost) ||
+           device_error(device, VK_ERROR_DEVICE_LOST, call, error);
+}
+
+bool recorder_submit(struct recorder *recorder, GError **error)
+{
+    struct device *device = recorder->device;
+    if (!recorder->recorded || recorder->in_flight) {
+        g_set_error(error, EFFDET_ERROR, EFFDET_ERROR_FAILED,
+                    recorder->in_flight
+                        ? "a command buffer is in flight already: wait for it first"
+                        : "a command buffer that is not recorded to its end cannot be submitted");
+        return false;
+    }
+    if (!check_lost(device, "vkQueueSubmit", error)) {
+        return false;
+    }
+    VK(device, vkResetFences(device->handle, 1, &recorder->fence));
+    VkSubmitInfo submit = {
+        .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
+        .commandBufferCount = 1,
+        .pCommandBuffers = &recorder->commands,
+    };
+    g_mutex_lock(device->queue_lock);
+    VkResult result = device->vk.vkQueueSubmit(device->queue, 1, &submit, recorder->fence);
+    g_mutex_unlock(device->queue_lock);
+    if (result != VK_SUCCESS) {
+        return device_error(device, result, "vkQueueSubmit", error);
+    }
+    recorder->in_flight = true;
+    return true;
+error:
+    return false;
+}
+
+bool recorder_wait(struct recorder *recorder, uint64_t timeout_ns, bool *done, GError **error)
+{
+    struct device *device = recorder->device;
+    *done = false;
+    if (!check_lost(device, "vkWaitForFences", error)) {
+        return false;
+    }
+    if (recorder->in_flight) {
+        VkResult result =
+            device->vk.vkWaitForFences(device->handle, 1, &recorder->fence, VK_TRUE, timeout_ns);
+        if (result == VK_TIMEOUT) {
+            return true;
+        }
+        if (result != VK_SUCCESS) {
+            return device_error(device, result, "vkWaitForFences", error);
+        }
+        recorder->in_flight = false;
+    }
+    *done = true;
+    return true;
+}
+
+int64_t recorder_elapsed_ns(struct recorder *recorder, int from, int to)
+{
+    struct device *device = recorder->device;
+    const int indices[2] = {from, to};
+    uint64_t ticks[2];
+    if (!recorder->queries || recorder->in_flight) {
+        return -1;
+    }
+    for (int i = 0; i < 2; i++) {
+        if (indices[i] < 0 || indices[i] >= recorder->n_timestamps ||
+            device->vk.vkGetQueryPoolResults(
+                device->handle, recorder->queries, (uint32_t)indices[i], 1, sizeof ticks[i],
+                &ticks[i], sizeof ticks[i], VK_QUERY_RESULT_64_BIT) != VK_SUCCESS) {
+            return -1;
+        }
+    }
+    uint64_t mask =
+        device->timestamp_bits >= 64 ? UINT64_MAX : (UINT64_C(1) << device->timestamp_bits) - 1;
+    return (int64_t)((double)((ticks[1] - ticks[0]) & mask) * device->limits.timestamp_period_ns);
+}
