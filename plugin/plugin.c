@@ -4,9 +4,15 @@
 // file.
 #include <gst/gst.h>
 
+#include "overlay/overlay.h"
+
 static gboolean plugin_init(GstPlugin *plugin)
 {
-    return TRUE;
+    gboolean registered = FALSE;
+
+    registered |= GST_ELEMENT_REGISTER(effdetoverlay, plugin);
+    registered |= GST_ELEMENT_REGISTER(overlay, plugin);
+    return registered;
 }
 
 #define PACKAGE "effdet"

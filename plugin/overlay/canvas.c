@@ -1,0 +1,171 @@
+// SPDX-FileCopyrightText: effdet contributors
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// The choice between our planes code and the video library's compositions, and what each needs.
+#include "canvas.h"
+
+#include "composition.h"
+
+#define MAX_TEXT_WIDTH_PX 8192
+
+static gboolean in_system_memory(const GstCapsFeatures *features)
+{
+    for (guint i = 0; i < gst_caps_features_get_size(features); i++) {
+        const gchar *feature = gst_caps_features_get_nth(features, i);
+        if (g_str_has_prefix(feature, "memory:") &&
+            g_strcmp0(feature, GST_CAPS_FEATURE_MEMORY_SYSTEM_MEMORY) != 0) {
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
+static CanvasMode mode_for(const Canvas *canvas, const GstCaps *caps)
+{
+    if (!canvas->described || !in_system_memory(gst_caps_get_features(caps, 0))) {
+        return CANVAS_NEVER;
+    }
+    if (raster_can_draw(canvas->info.finfo)) {
+        return CANVAS_PLANES;
+    }
+    return canvas->info.finfo->unpack_func != NULL && canvas->info.finfo->pack_func != NULL
+               ? CANVAS_BLEND
+               : CANVAS_NEVER;
+}
+
+gboolean canvas_set_caps(Canvas *canvas, const GstCaps *caps)
+{
+    const GstStructure *structure = gst_caps_get_structure(caps, 0);
+    gint width, height;
+
+    if (!gst_structure_get_int(structure, "width", &width) ||
+        !gst_structure_get_int(structure, "height", &height)) {
+        return FALSE;
+    }
+    canvas->described = gst_video_info_from_caps(&canvas->info, caps);
+    canvas->mode = canvas->own_mode = mode_for(canvas, caps);
+    if (canvas->mode == CANVAS_PLANES) {
+        height = GST_VIDEO_INFO_FIELD_HEIGHT(&canvas->info);
+    }
+    canvas->style.width = width;
+    canvas->style.height = height;
+    canvas->style.grid_x = canvas->described ? raster_grid_x(canvas->info.finfo) : 1;
+    canvas->style.grid_y = canvas->described ? raster_grid_y(canvas->info.finfo) : 1;
+    g_clear_pointer(&canvas->labels, label_cache_free);
+    return TRUE;
+}
+
+void canvas_set_downstream_draws(Canvas *canvas, gboolean draws)
+{
+    canvas->mode = draws && canvas->own_mode != CANVAS_PLANES ? CANVAS_ATTACH : canvas->own_mode;
+}
+
+void canvas_set_font(Canvas *canvas, const gchar *font, guint font_px)
+{
+    g_free(canvas->font);
+    canvas->font = g_strdup(font);
+    canvas->font_px = font_px;
+    g_clear_pointer(&canvas->labels, label_cache_free);
+}
+
+void canvas_set_style(Canvas *canvas, guint line_px, gboolean labels, gboolean confidence)
+{
+    guint px = line_px > 0 ? line_px : layout_auto_line_px((guint)canvas->style.height);
+
+    canvas->style.line_px = (gint)px;
+    canvas->style.labels = labels;
+    canvas->style.confidence = confidence;
+}
+
+static void make_labels(Canvas *canvas)
+{
+    guint width = (guint)canvas->style.width, height = (guint)canvas->style.height;
+    GstVideoInfo target = canvas->info;
+
+    if (canvas->own_mode != CANVAS_PLANES) {
+        composition_video_info(&target, width, height);
+    }
+    ink_set_init(&canvas->inks, &target);
+    canvas->labels =
+        label_cache_new(target.finfo, &canvas->inks, canvas->font,
+                        canvas->font_px > 0 ? canvas->font_px : layout_auto_text_px(height),
+                        MIN(width, MAX_TEXT_WIDTH_PX));
+}
+
+static void draw_planes(const Canvas *canvas, const GstVideoFrame *frame, guint alpha)
+{
+    Raster raster;
+
+    raster_init(&raster, frame);
+    for (guint i = 0; i < canvas->shapes->len; i++) {
+        const Shape *shape = &g_array_index(canvas->shapes, Shape, i);
+        if (shape->stamp != NULL) {
+            raster_put(&raster, shape->rect.x, shape->rect.y, shape->stamp, alpha);
+        } else {
+            raster_fill(&raster, &shape->rect, &canvas->inks.plate[shape->ink], alpha);
+        }
+    }
+}
+
+// Behind what other elements have put on the buffer.
+static void attach(GstBuffer *buffer, GstVideoOverlayComposition *composition)
+{
+    GstVideoOverlayCompositionMeta *meta = gst_buffer_get_video_overlay_composition_meta(buffer);
+
+    if (meta == NULL) {
+        gst_buffer_add_video_overlay_composition_meta(buffer, composition);
+        return;
+    }
+    meta->overlay = gst_video_overlay_composition_make_writable(meta->overlay);
+    for (guint i = 0; i < gst_video_overlay_composition_n_rectangles(composition); i++) {
+        gst_video_overlay_composition_add_rectangle(
+            meta->overlay, gst_video_overlay_composition_get_rectangle(composition, i));
+    }
+}
+
+static gboolean draw_shapes(const Canvas *canvas, GstBuffer *buffer, guint alpha)
+{
+    GstVideoOverlayComposition *composition = NULL;
+    gboolean drawn = TRUE;
+    GstVideoFrame frame;
+
+    if (canvas->mode != CANVAS_PLANES) {
+        composition = composition_new(canvas->shapes, &canvas->inks, alpha);
+        if (composition == NULL) {
+            return FALSE;
+        }
+    }
+    if (canvas->mode == CANVAS_ATTACH) {
+        attach(buffer, composition);
+    } else if (!gst_video_frame_map(&frame, &canvas->info, buffer, GST_MAP_READWRITE)) {
+        drawn = FALSE;
+    } else {
+        if (canvas->mode == CANVAS_PLANES) {
+            draw_planes(canvas, &frame, alpha);
+        } else {
+            drawn = gst_video_overlay_composition_blend(composition, &frame);
+        }
+        gst_video_frame_unmap(&frame);
+    }
+    g_clear_pointer(&composition, gst_video_overlay_composition_unref);
+    return drawn;
+}
+
+gboolean canvas_draw(Canvas *canvas, GstBuffer *buffer, const GArray *objects, guint alpha)
+{
+    if (canvas->shapes == NULL) {
+        canvas->shapes = g_array_new(FALSE, FALSE, sizeof(Shape));
+    }
+    if (canvas->labels == NULL) {
+        make_labels(canvas);
+    }
+    label_cache_trim(canvas->labels);
+    layout_objects(canvas->shapes, objects, &canvas->style, canvas->labels);
+    return canvas->shapes->len == 0 || draw_shapes(canvas, buffer, alpha);
+}
+
+void canvas_finish(Canvas *canvas)
+{
+    g_clear_pointer(&canvas->labels, label_cache_free);
+    g_clear_pointer(&canvas->shapes, g_array_unref);
+    g_clear_pointer(&canvas->font, g_free);
+}

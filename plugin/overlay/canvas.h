@@ -1,0 +1,51 @@
+// SPDX-FileCopyrightText: effdet contributors
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// A video's frames as something to draw detections on, by whichever way its format and memory
+// allow. Which detections a frame shows is the element's business.
+#pragma once
+
+#include "layout.h"
+
+G_BEGIN_DECLS
+
+typedef enum {
+    CANVAS_PLANES, // our own code writes into the frame
+    CANVAS_BLEND,  // the video library does, more slowly
+    CANVAS_ATTACH, // downstream does: a composition travels with the buffer
+    CANVAS_NEVER,  // nobody can
+} CanvasMode;
+
+// One thread at a time; to be cleared with zeroes, then canvas_set_caps(), at the end
+// canvas_finish().
+typedef struct {
+    GstVideoInfo info;
+    gboolean described; // the video library has a description of the format
+    CanvasMode mode, own_mode;
+    InkSet inks;
+    LayoutStyle style;
+    LabelCache *labels; // made at the first drawing after a change of caps or font
+    GArray *shapes;
+    gchar *font;
+    guint font_px;
+} Canvas;
+
+// FALSE if the caps have no size. Formats and memory that nobody can draw into are no error here.
+gboolean canvas_set_caps(Canvas *canvas, const GstCaps *caps) G_GNUC_WARN_UNUSED_RESULT;
+
+// Downstream's word on whether it draws compositions; counts where our own code cannot draw.
+void canvas_set_downstream_draws(Canvas *canvas, gboolean draws);
+
+// A Pango description without size; 0 px = from the height of the frame.
+void canvas_set_font(Canvas *canvas, const gchar *font, guint font_px);
+
+// 0 px = from the height of the frame.
+void canvas_set_style(Canvas *canvas, guint line_px, gboolean labels, gboolean confidence);
+
+// Draws objects (element type EffdetDetection) on a writable buffer; FALSE if its memory cannot be
+// mapped. Not to be called in CANVAS_NEVER.
+gboolean canvas_draw(Canvas *canvas, GstBuffer *buffer, const GArray *objects,
+                     guint alpha) G_GNUC_WARN_UNUSED_RESULT;
+
+void canvas_finish(Canvas *canvas);
+
+G_END_DECLS

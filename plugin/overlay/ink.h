@@ -1,0 +1,32 @@
+// SPDX-FileCopyrightText: effdet contributors
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Colours of classes, and their samples in any video format. No geometry and no pixels here.
+#pragma once
+
+#include <gst/video/video.h>
+
+#include "meta/detections.h"
+
+G_BEGIN_DECLS
+
+#define INK_N_CLASSES 16 // colours for classes, before they repeat
+
+// One colour as the component samples of a video format, in the order of its GstVideoFormatInfo.
+typedef struct {
+    guint16 sample[GST_VIDEO_MAX_COMPONENTS];
+} Ink;
+
+// The colours of one video format.
+typedef struct {
+    Ink plate[INK_N_CLASSES]; // boxes and the plates behind the text
+    Ink text[INK_N_CLASSES];  // black or white, whichever reads better on the plate
+} InkSet;
+
+// Fills the set for the format, matrix, range and transfer of a video.
+void ink_set_init(InkSet *set, const GstVideoInfo *info);
+
+// Colour of an object, below INK_N_CLASSES: by class channel where it is known, else by label, so
+// that objects of other detectors keep their colour too.
+guint ink_of(const EffdetDetection *object);
+
+G_END_DECLS

@@ -1,0 +1,144 @@
+// SPDX-FileCopyrightText: effdet contributors
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Boxes clipped to the frame and snapped to its grid, and a place for each text.
+#include "layout.h"
+
+#include <math.h>
+#include <string.h>
+
+guint layout_auto_line_px(guint frame_height)
+{
+    return MAX((frame_height + 180) / 360, 1);
+}
+
+guint layout_auto_text_px(guint frame_height)
+{
+    return MAX(frame_height / 45, 12);
+}
+
+static gint snap_down(gint value, gint grid)
+{
+    return value - value % grid;
+}
+
+static gint snap_up(gint value, gint grid)
+{
+    return snap_down(value + grid - 1, grid);
+}
+
+// The part of the object inside the frame, on the grid. FALSE if there is none.
+static gboolean box_in_frame(Rect *box, const EffdetDetection *object, const LayoutStyle *style)
+{
+    gdouble right = object->x + object->w, bottom = object->y + object->h;
+    gint left, top;
+
+    if (!isfinite(object->x) || !isfinite(object->y) || !isfinite(right) || !isfinite(bottom) ||
+        !(object->w > 0.0) || !(object->h > 0.0) || right <= 0.0 || bottom <= 0.0 ||
+        object->x >= style->width || object->y >= style->height) {
+        return FALSE;
+    }
+    left = snap_down((gint)MAX(object->x, 0.0), style->grid_x);
+    top = snap_down((gint)MAX(object->y, 0.0), style->grid_y);
+    box->x = left;
+    box->y = top;
+    box->w = MIN(snap_up((gint)ceil(MIN(right, style->width)), style->grid_x), style->width) - left;
+    box->h =
+        MIN(snap_up((gint)ceil(MIN(bottom, style->height)), style->grid_y), style->height) - top;
+    return TRUE;
+}
+
+static void add_rect(GArray *shapes, guint ink, gint x, gint y, gint w, gint h)
+{
+    Shape shape = {.rect = {x, y, w, h}, .ink = ink};
+
+    if (w > 0 && h > 0) {
+        g_array_append_val(shapes, shape);
+    }
+}
+
+// Four strips inside the box that do not overlap, so that they can be blended; one if they would
+// fill it.
+static void add_outline(GArray *shapes, const Rect *box, guint ink, const LayoutStyle *style)
+{
+    gint line_x = snap_up(style->line_px, style->grid_x);
+    gint line_y = snap_up(style->line_px, style->grid_y);
+    gint right = snap_down(box->x + box->w - line_x, style->grid_x);
+    gint bottom = snap_down(box->y + box->h - line_y, style->grid_y);
+    gint inner_h = bottom - box->y - line_y;
+
+    if (right <= box->x + line_x || inner_h <= 0) {
+        add_rect(shapes, ink, box->x, box->y, box->w, box->h);
+        return;
+    }
+    add_rect(shapes, ink, box->x, box->y, box->w, line_y);
+    add_rect(shapes, ink, box->x, bottom, box->w, box->y + box->h - bottom);
+    add_rect(shapes, ink, box->x, box->y + line_y, line_x, inner_h);
+    add_rect(shapes, ink, right, box->y + line_y, box->x + box->w - right, inner_h);
+}
+
+// "person 87 % #4" as far as its parts are known and wanted.
+static void describe(gchar *text, gsize size, const EffdetDetection *object,
+                     const LayoutStyle *style)
+{
+    gsize used = 0;
+
+    text[0] = '\0';
+    if (object->label != 0) {
+        used = g_strlcpy(text, g_quark_to_string(object->label), size);
+    } else if (object->label_id >= 0) {
+        used = (gsize)g_snprintf(text, size, "class %d", object->label_id);
+    }
+    used = MIN(used, size - 1);
+    if (style->confidence && object->confidence >= 0.0) {
+        gint percent = (gint)(MIN(object->confidence, 1.0) * 100.0 + 0.5);
+        used +=
+            (gsize)g_snprintf(text + used, size - used, "%s%d %%", used > 0 ? " " : "", percent);
+        used = MIN(used, size - 1);
+    }
+    if (object->track_id > 0) {
+        g_snprintf(text + used, size - used, "%s#%" G_GINT64_FORMAT, used > 0 ? " " : "",
+                   object->track_id);
+    }
+}
+
+// On top of the box, or inside it where there is no room above.
+static void add_text(GArray *shapes, const Rect *box, const EffdetDetection *object,
+                     const LayoutStyle *style, LabelCache *cache)
+{
+    Shape shape = {.ink = ink_of(object)};
+    gchar text[160];
+    gint x, y;
+
+    describe(text, sizeof text, object, style);
+    if (text[0] == '\0') {
+        return;
+    }
+    shape.stamp = label_cache_get(cache, text, shape.ink);
+    if (shape.stamp->h > style->height / 3) {
+        return;
+    }
+    x = MAX(MIN(box->x, snap_down(style->width, style->grid_x) - shape.stamp->w), 0);
+    y = box->y >= shape.stamp->h ? box->y - shape.stamp->h : box->y;
+    shape.rect = (Rect){x, y, shape.stamp->w, shape.stamp->h};
+    g_array_append_val(shapes, shape);
+}
+
+void layout_objects(GArray *shapes, const GArray *objects, const LayoutStyle *style,
+                    LabelCache *cache)
+{
+    Rect box;
+
+    g_array_set_size(shapes, 0);
+    for (guint i = objects->len; i > 0; i--) {
+        const EffdetDetection *object = &g_array_index(objects, EffdetDetection, i - 1);
+        if (box_in_frame(&box, object, style)) {
+            add_outline(shapes, &box, ink_of(object), style);
+        }
+    }
+    for (guint i = objects->len; i > 0 && style->labels; i--) {
+        const EffdetDetection *object = &g_array_index(objects, EffdetDetection, i - 1);
+        if (box_in_frame(&box, object, style)) {
+            add_text(shapes, &box, object, style, cache);
+        }
+    }
+}

@@ -1,0 +1,36 @@
+// SPDX-FileCopyrightText: effdet contributors
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Which rectangles and texts a set of detections becomes. Knows sizes and no pixels.
+#pragma once
+
+#include "labels.h"
+
+G_BEGIN_DECLS
+
+// One thing to draw: a solid rectangle, or a text where stamp is set (rect then has its size).
+typedef struct {
+    Rect rect;
+    guint ink;
+    const Stamp *stamp;
+} Shape;
+
+typedef struct {
+    gint width, height;  // of the frame, pixels
+    gint grid_x, grid_y; // every edge lies on a multiple of these, or on the frame's border
+    gint line_px;        // thickness of a box
+    gboolean labels;     // texts at all
+    gboolean confidence; // "person 87 %" instead of "person"
+} LayoutStyle;
+
+// Thickness and text size that read well on a frame of that height.
+guint layout_auto_line_px(guint frame_height);
+guint layout_auto_text_px(guint frame_height);
+
+// Replaces the shapes by those for the objects (element type EffdetDetection), in drawing order:
+// all boxes, then all texts, the surest object's last. Objects outside the frame, without area or
+// with coordinates that are no numbers add nothing. The shapes stay valid until the cache is
+// trimmed.
+void layout_objects(GArray *shapes, const GArray *objects, const LayoutStyle *style,
+                    LabelCache *cache);
+
+G_END_DECLS

@@ -1,0 +1,373 @@
+// SPDX-FileCopyrightText: effdet contributors
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// The element: properties, caps, and which detections a frame shows. How they look is in layout.c.
+/**
+ * SECTION:element-effdetoverlay
+ * @title: effdetoverlay
+ *
+ * Draws the objects on a buffer (of #GstVideoRegionOfInterestMeta or GstAnalyticsRelationMeta, by
+ * effdet or any other element) as boxes coloured by class, with a text. On frames which effdet let
+ * pass without inference the last objects are shown dimmed, for #GstEffdetOverlay:hold ms.
+ *
+ * ## Example launch line
+ * |[
+ * gst-launch-1.0 filesrc location=street.mkv ! decodebin ! videoconvert ! effdet ! effdetoverlay !
+ * videoconvert ! autovideosink
+ * ]|
+ *
+ * Since: 0.1
+ */
+#include "overlay.h"
+
+#include "canvas.h"
+#include "meta/detections.h"
+#include "meta/frame_meta.h"
+
+GST_DEBUG_CATEGORY_STATIC(overlay_debug);
+#define GST_CAT_DEFAULT overlay_debug
+
+#define DIMMED (RASTER_OPAQUE * 2 / 5)
+#define DEFAULT_HOLD_MS 500
+#define DEFAULT_FONT "Sans Bold"
+
+enum {
+    PROP_HOLD = 1,
+    PROP_LINE_WIDTH,
+    PROP_FONT,
+    PROP_FONT_SIZE,
+    PROP_LABELS,
+    PROP_CONFIDENCE,
+};
+
+// What a user may change at any time.
+typedef struct {
+    guint hold_ms, line_px, font_px; // line and font: 0 = from the frame's height
+    gchar *font;
+    gboolean labels, confidence;
+} Settings;
+
+struct _GstEffdetOverlay {
+    GstBaseTransform parent;
+
+    Settings settings;     // under the object lock
+    gboolean font_changed; // under the object lock
+
+    // Of the streaming thread.
+    Canvas canvas;
+    gboolean warned;
+    GArray *objects, *last; // of this frame; of the last frame with a result
+    GstClockTime last_pts;  // NONE: there is nothing to hold
+};
+
+static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE(
+    "sink", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS("video/x-raw(ANY)"));
+static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE(
+    "src", GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS("video/x-raw(ANY)"));
+
+G_DEFINE_TYPE_WITH_CODE(GstEffdetOverlay, gst_effdet_overlay, GST_TYPE_BASE_TRANSFORM,
+                        GST_DEBUG_CATEGORY_INIT(overlay_debug, "effdetoverlay", 0,
+                                                "drawing of detections"))
+GST_ELEMENT_REGISTER_DEFINE(effdetoverlay, "effdetoverlay", GST_RANK_NONE, GST_TYPE_EFFDET_OVERLAY)
+GST_ELEMENT_REGISTER_DEFINE(overlay, "overlay", GST_RANK_NONE, GST_TYPE_EFFDET_OVERLAY)
+
+// ---- caps ---------------------------------------------------------------------------------------
+
+static gboolean gst_effdet_overlay_set_caps(GstBaseTransform *transform, GstCaps *caps,
+                                            GstCaps *out_caps)
+{
+    GstEffdetOverlay *self = GST_EFFDET_OVERLAY(transform);
+
+    if (!canvas_set_caps(&self->canvas, caps)) {
+        GST_ERROR_OBJECT(self, "caps without a size: %" GST_PTR_FORMAT, caps);
+        return FALSE;
+    }
+    self->warned = FALSE;
+    return TRUE;
+}
+
+static gboolean gst_effdet_overlay_decide_allocation(GstBaseTransform *transform, GstQuery *query)
+{
+    canvas_set_downstream_draws(
+        &GST_EFFDET_OVERLAY(transform)->canvas,
+        gst_query_find_allocation_meta(query, GST_VIDEO_OVERLAY_COMPOSITION_META_API_TYPE, NULL));
+    return GST_BASE_TRANSFORM_CLASS(gst_effdet_overlay_parent_class)
+        ->decide_allocation(transform, query);
+}
+
+static gboolean gst_effdet_overlay_propose_allocation(GstBaseTransform *transform,
+                                                      GstQuery *decide_query, GstQuery *query)
+{
+    if (!GST_BASE_TRANSFORM_CLASS(gst_effdet_overlay_parent_class)
+             ->propose_allocation(transform, decide_query, query)) {
+        return FALSE;
+    }
+    if (!gst_query_find_allocation_meta(query, GST_VIDEO_META_API_TYPE, NULL)) {
+        gst_query_add_allocation_meta(query, GST_VIDEO_META_API_TYPE, NULL);
+    }
+    return TRUE;
+}
+
+// ---- what a frame shows -------------------------------------------------------------------------
+
+static void forget(GstEffdetOverlay *self)
+{
+    self->last_pts = GST_CLOCK_TIME_NONE;
+    g_array_set_size(self->last, 0);
+}
+
+static gboolean still_held(const GstEffdetOverlay *self, GstClockTime pts, guint hold_ms)
+{
+    return GST_CLOCK_TIME_IS_VALID(pts) && GST_CLOCK_TIME_IS_VALID(self->last_pts) &&
+           pts >= self->last_pts && pts - self->last_pts <= hold_ms * GST_MSECOND;
+}
+
+// The objects to show, and how strongly.
+static const GArray *objects_for(GstEffdetOverlay *self, GstBuffer *buffer, guint hold_ms,
+                                 guint *alpha)
+{
+    const EffdetFrameMeta *frame = effdet_frame_meta_get(buffer);
+    GstClockTime pts = GST_BUFFER_PTS(buffer);
+
+    *alpha = RASTER_OPAQUE;
+    g_array_set_size(self->objects, 0);
+    effdet_meta_read(buffer, self->objects);
+    if (frame != NULL && frame->inferred) {
+        g_array_set_size(self->last, 0);
+        g_array_append_vals(self->last, self->objects->data, self->objects->len);
+        self->last_pts = pts;
+    } else if (frame != NULL && self->objects->len == 0 && still_held(self, pts, hold_ms)) {
+        *alpha = DIMMED;
+        return self->last;
+    }
+    return self->objects;
+}
+
+static void apply_settings(GstEffdetOverlay *self)
+{
+    GST_OBJECT_LOCK(self);
+    if (self->font_changed) {
+        canvas_set_font(&self->canvas, self->settings.font, self->settings.font_px);
+        self->font_changed = FALSE;
+    }
+    canvas_set_style(&self->canvas, self->settings.line_px, self->settings.labels,
+                     self->settings.confidence);
+    GST_OBJECT_UNLOCK(self);
+}
+
+static void warn_once(GstEffdetOverlay *self)
+{
+    if (!self->warned) {
+        self->warned = TRUE;
+        GST_ELEMENT_WARNING(
+            self, STREAM, FORMAT, ("Cannot draw into this kind of video."),
+            ("neither this element nor the one behind it draws into the negotiated format or "
+             "memory: put an element before it that brings the video to system memory "
+             "(videoconvert, vapostproc, vulkandownload …)"));
+    }
+}
+
+static GstFlowReturn gst_effdet_overlay_transform_ip(GstBaseTransform *transform, GstBuffer *buffer)
+{
+    GstEffdetOverlay *self = GST_EFFDET_OVERLAY(transform);
+    const GArray *objects;
+    guint hold_ms, alpha;
+
+    GST_OBJECT_LOCK(self);
+    hold_ms = self->settings.hold_ms;
+    GST_OBJECT_UNLOCK(self);
+    objects = objects_for(self, buffer, hold_ms, &alpha);
+    if (objects->len == 0 || GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_GAP)) {
+        return GST_FLOW_OK;
+    }
+    if (self->canvas.mode == CANVAS_NEVER) {
+        warn_once(self);
+        return GST_FLOW_OK;
+    }
+    apply_settings(self);
+    if (!canvas_draw(&self->canvas, buffer, objects, alpha)) {
+        GST_ELEMENT_ERROR(self, RESOURCE, WRITE, ("Cannot draw into a video frame."),
+                          ("its memory of %" G_GSIZE_FORMAT
+                           " bytes could not be mapped for writing as the negotiated video: put a "
+                           "videoconvert before this element",
+                           gst_buffer_get_size(buffer)));
+        return GST_FLOW_ERROR;
+    }
+    return GST_FLOW_OK;
+}
+
+// ---- life ---------------------------------------------------------------------------------------
+
+static gboolean gst_effdet_overlay_sink_event(GstBaseTransform *transform, GstEvent *event)
+{
+    switch (GST_EVENT_TYPE(event)) {
+    case GST_EVENT_STREAM_START:
+    case GST_EVENT_SEGMENT:
+    case GST_EVENT_FLUSH_STOP:
+        forget(GST_EFFDET_OVERLAY(transform));
+        break;
+    default:
+        break;
+    }
+    return GST_BASE_TRANSFORM_CLASS(gst_effdet_overlay_parent_class)->sink_event(transform, event);
+}
+
+static gboolean gst_effdet_overlay_stop(GstBaseTransform *transform)
+{
+    forget(GST_EFFDET_OVERLAY(transform));
+    return TRUE;
+}
+
+static void gst_effdet_overlay_set_property(GObject *object, guint id, const GValue *value,
+                                            GParamSpec *spec)
+{
+    GstEffdetOverlay *self = GST_EFFDET_OVERLAY(object);
+    Settings *settings = &self->settings;
+
+    GST_OBJECT_LOCK(self);
+    switch (id) {
+    case PROP_HOLD:
+        settings->hold_ms = g_value_get_uint(value);
+        break;
+    case PROP_LINE_WIDTH:
+        settings->line_px = g_value_get_uint(value);
+        break;
+    case PROP_FONT:
+        g_free(settings->font);
+        settings->font = g_value_dup_string(value);
+        if (settings->font == NULL) {
+            settings->font = g_strdup(DEFAULT_FONT);
+        }
+        self->font_changed = TRUE;
+        break;
+    case PROP_FONT_SIZE:
+        settings->font_px = g_value_get_uint(value);
+        self->font_changed = TRUE;
+        break;
+    case PROP_LABELS:
+        settings->labels = g_value_get_boolean(value);
+        break;
+    case PROP_CONFIDENCE:
+        settings->confidence = g_value_get_boolean(value);
+        break;
+    default:
+        G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, spec);
+    }
+    GST_OBJECT_UNLOCK(self);
+}
+
+static void gst_effdet_overlay_get_property(GObject *object, guint id, GValue *value,
+                                            GParamSpec *spec)
+{
+    GstEffdetOverlay *self = GST_EFFDET_OVERLAY(object);
+    const Settings *settings = &self->settings;
+
+    GST_OBJECT_LOCK(self);
+    switch (id) {
+    case PROP_HOLD:
+        g_value_set_uint(value, settings->hold_ms);
+        break;
+    case PROP_LINE_WIDTH:
+        g_value_set_uint(value, settings->line_px);
+        break;
+    case PROP_FONT:
+        g_value_set_string(value, settings->font);
+        break;
+    case PROP_FONT_SIZE:
+        g_value_set_uint(value, settings->font_px);
+        break;
+    case PROP_LABELS:
+        g_value_set_boolean(value, settings->labels);
+        break;
+    case PROP_CONFIDENCE:
+        g_value_set_boolean(value, settings->confidence);
+        break;
+    default:
+        G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, spec);
+    }
+    GST_OBJECT_UNLOCK(self);
+}
+
+static void gst_effdet_overlay_finalize(GObject *object)
+{
+    GstEffdetOverlay *self = GST_EFFDET_OVERLAY(object);
+
+    canvas_finish(&self->canvas);
+    g_array_unref(self->objects);
+    g_array_unref(self->last);
+    g_free(self->settings.font);
+    G_OBJECT_CLASS(gst_effdet_overlay_parent_class)->finalize(object);
+}
+
+static void gst_effdet_overlay_init(GstEffdetOverlay *self)
+{
+    self->settings = (Settings){
+        .hold_ms = DEFAULT_HOLD_MS,
+        .font = g_strdup(DEFAULT_FONT),
+        .labels = TRUE,
+        .confidence = TRUE,
+    };
+    self->objects = g_array_new(FALSE, FALSE, sizeof(EffdetDetection));
+    self->last = g_array_new(FALSE, FALSE, sizeof(EffdetDetection));
+    self->font_changed = TRUE;
+    self->last_pts = GST_CLOCK_TIME_NONE;
+    gst_base_transform_set_in_place(GST_BASE_TRANSFORM(self), TRUE);
+}
+
+static void install_properties(GObjectClass *object_class)
+{
+    const GParamFlags flags =
+        G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING;
+
+    g_object_class_install_property(
+        object_class, PROP_HOLD,
+        g_param_spec_uint("hold", "Hold",
+                          "How long the last objects are shown, dimmed, on frames that effdet did "
+                          "not look at (ms; 0 = not at all)",
+                          0, 60000, DEFAULT_HOLD_MS, flags));
+    g_object_class_install_property(
+        object_class, PROP_LINE_WIDTH,
+        g_param_spec_uint("line-width", "Line width",
+                          "Thickness of the boxes (pixels; 0 = from the frame's height)", 0, 100, 0,
+                          flags));
+    g_object_class_install_property(
+        object_class, PROP_FONT,
+        g_param_spec_string("font", "Font", "Pango description of the font, without a size",
+                            DEFAULT_FONT, flags));
+    g_object_class_install_property(
+        object_class, PROP_FONT_SIZE,
+        g_param_spec_uint("font-size", "Font size",
+                          "Size of the text (pixels; 0 = from the frame's height)", 0, 500, 0,
+                          flags));
+    g_object_class_install_property(
+        object_class, PROP_LABELS,
+        g_param_spec_boolean("labels", "Labels", "Write a text at each box", TRUE, flags));
+    g_object_class_install_property(object_class, PROP_CONFIDENCE,
+                                    g_param_spec_boolean("confidence", "Confidence",
+                                                         "Write the confidence behind the label",
+                                                         TRUE, flags));
+}
+
+static void gst_effdet_overlay_class_init(GstEffdetOverlayClass *klass)
+{
+    GObjectClass *object_class = G_OBJECT_CLASS(klass);
+    GstElementClass *element_class = GST_ELEMENT_CLASS(klass);
+    GstBaseTransformClass *transform_class = GST_BASE_TRANSFORM_CLASS(klass);
+
+    object_class->set_property = gst_effdet_overlay_set_property;
+    object_class->get_property = gst_effdet_overlay_get_property;
+    object_class->finalize = gst_effdet_overlay_finalize;
+    install_properties(object_class);
+
+    gst_element_class_set_static_metadata(element_class, "Detection overlay", "Filter/Effect/Video",
+                                          "Draws boxes and labels of detected objects",
+                                          "effdet contributors");
+    gst_element_class_add_static_pad_template(element_class, &sink_template);
+    gst_element_class_add_static_pad_template(element_class, &src_template);
+
+    transform_class->set_caps = GST_DEBUG_FUNCPTR(gst_effdet_overlay_set_caps);
+    transform_class->sink_event = GST_DEBUG_FUNCPTR(gst_effdet_overlay_sink_event);
+    transform_class->stop = GST_DEBUG_FUNCPTR(gst_effdet_overlay_stop);
+    transform_class->transform_ip = GST_DEBUG_FUNCPTR(gst_effdet_overlay_transform_ip);
+    transform_class->decide_allocation = GST_DEBUG_FUNCPTR(gst_effdet_overlay_decide_allocation);
+    transform_class->propose_allocation = GST_DEBUG_FUNCPTR(gst_effdet_overlay_propose_allocation);
+}

@@ -1,0 +1,62 @@
+// SPDX-FileCopyrightText: effdet contributors
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Solid rectangles and finished bitmaps written straight into the planes of a video frame. What is
+// drawn where is decided elsewhere (layout.h).
+#pragma once
+
+#include "ink.h"
+
+G_BEGIN_DECLS
+
+#define RASTER_OPAQUE 256 // alpha runs from 0 to this
+
+typedef struct {
+    gint x, y, w, h; // pixels; may reach over the frame's borders
+} Rect;
+
+// The samples of one component.
+typedef struct {
+    guint8 *data;       // sample of the upper left pixel
+    gint stride;        // bytes from row to row
+    gint step;          // bytes from sample to sample
+    gint width, height; // samples
+    guint w_sub, h_sub; // log2 of the pixels a sample covers
+    guint shift;        // unused low bits of a 16-bit sample
+    gboolean wide;      // samples are 16-bit little-endian, else bytes
+} RasterComponent;
+
+// A frame as components: planar, semi-planar, packed 4:2:2 and RGB look alike.
+typedef struct {
+    RasterComponent component[GST_VIDEO_MAX_COMPONENTS];
+    guint n_components;
+} Raster;
+
+// A bitmap in the samples of one video format; its size is a multiple of the format's grid.
+typedef struct {
+    gint w, h;                                 // pixels
+    guint16 *sample[GST_VIDEO_MAX_COMPONENTS]; // [h >> h_sub][w >> w_sub], unshifted
+    guint16 *samples;                          // owns all of them
+    gsize bytes;                               // of samples
+} Stamp;
+
+// Whether this code can draw into the format: samples of 8 bits, or of 16 little-endian.
+gboolean raster_can_draw(const GstVideoFormatInfo *finfo);
+
+// Pixels in a row and rows in a column which share a sample; what is drawn has to lie on that grid,
+// so that no pixel beside it changes its colour.
+gint raster_grid_x(const GstVideoFormatInfo *finfo);
+gint raster_grid_y(const GstVideoFormatInfo *finfo);
+
+// The frame must be mapped for writing and stay so while the raster is used.
+void raster_init(Raster *raster, const GstVideoFrame *frame);
+
+void raster_fill(const Raster *raster, const Rect *rect, const Ink *ink, guint alpha);
+void raster_put(const Raster *raster, gint x, gint y, const Stamp *stamp, guint alpha);
+
+// Ink `text` on ink `plate`; coverage: [h][w] bytes, rows `stride` bytes apart, zero beyond w and h
+// up to the grid. Free with stamp_free().
+Stamp *stamp_new(const GstVideoFormatInfo *finfo, const guint8 *coverage, gint stride, gint w,
+                 gint h, const Ink *plate, const Ink *text);
+void stamp_free(Stamp *stamp);
+
+G_END_DECLS
