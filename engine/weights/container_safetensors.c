@@ -26,7 +26,7 @@ static const struct {
 static bool check_plain_json(const char *text, size_t size, GError **error)
 {
     int depth = 0;
-    bool in_string = false;
+    bool in_string = false, ended = false;
     char before = ' ';
     for (size_t i = 0; i < size; i++) {
         char c = text[i];
@@ -39,6 +39,9 @@ static bool check_plain_json(const char *text, size_t size, GError **error)
                 bad_file(error, "the header has a control character in a string at byte %zu", i);
                 return false;
             }
+        } else if (ended ? !g_ascii_isspace(c) : !c) {
+            bad_file(error, "the header is no JSON at byte %zu", i);
+            return false;
         } else if (c == '"') {
             in_string = true;
         } else if (c == '{' || c == '[') {
@@ -47,8 +50,8 @@ static bool check_plain_json(const char *text, size_t size, GError **error)
                 return false;
             }
         } else if (c == '}' || c == ']') {
-            depth--;
-        } else if (!c || !strchr(" \t\r\n:,0123456789+-.eEtrufalsn", c) ||
+            ended = --depth <= 0;
+        } else if (!strchr(" \t\r\n:,0123456789+-.eEtrufalsn", c) ||
                    (before == '0' && g_ascii_isdigit(c) &&
                     (i < 2 || !strchr("0123456789.eE+-", text[i - 2])))) {
             bad_file(error, "the header is no JSON at byte %zu", i);
