@@ -1,7 +1,8 @@
 // SPDX-FileCopyrightText: effdet contributors
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// Fuzz target: any bytes as a weights file. Crashes, hangs, leaks and errors without a message are findings. Runs under libFuzzer (option
-// "fuzzers"), and over the stored corpus as a normal test (replay.c).
+// Fuzz target: any bytes as a weights file. Crashes, hangs, leaks and errors without a message are
+// findings. Runs under libFuzzer (option "fuzzers"), and over the stored corpus as a normal test
+// (replay.c).
 #define _GNU_SOURCE
 #include "fuzz.h"
 #include "weights/container.h"
@@ -31,7 +32,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         }
         g_free(values);
     }
-    if (!container && (!error || !g_str_has_prefix(error->message, path) || strchr(error->message, '\n'))) {
+    if (!container &&
+        (!error || !g_str_has_prefix(error->message, path) || strchr(error->message, '\n'))) {
         g_error("no message of one line that names the file");
     }
     g_clear_error(&error);

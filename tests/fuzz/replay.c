@@ -1,6 +1,7 @@
 // SPDX-FileCopyrightText: effdet contributors
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// Gives every file under the folders on the command line to the fuzz target that this is linked with, without a fuzzing engine.
+// Gives every file under the folders on the command line to the fuzz target that this is linked
+// with, without a fuzzing engine.
 #include "fuzz.h"
 
 #include <glib.h>
