@@ -102,24 +102,30 @@ static char *own_file(void)
                     NULL); // a program found through $PATH has no path in dli_fname
 }
 
-static void add_own_folders(GPtrArray *paths)
+bool search_uninstalled(void)
 {
     char *file = own_file();
-    if (file && g_str_has_prefix(file, EFFDET_BUILD_ROOT "/")) {
-        add_folder(paths, EFFDET_BUILD_MODELS);
-    } else if (file) { // a tree that was moved after installation: PREFIX/lib or PREFIX/lib/TRIPLET
-        g_autofree char *dir = g_path_get_dirname(file);
-        for (int i = 0; i < 2; i++) {
-            g_autofree char *up = g_path_get_dirname(dir);
-            g_autofree char *share = g_build_filename(up, "share", "effdet", "models", NULL);
-            if (g_file_test(share, G_FILE_TEST_IS_DIR)) {
-                add_folder(paths, share);
-            }
-            g_free(dir);
-            dir = g_steal_pointer(&up);
-        }
-    }
+    bool uninstalled = file && g_str_has_prefix(file, EFFDET_BUILD_ROOT "/");
     free(file);
+    return uninstalled;
+}
+
+// A tree that was moved after its installation: PREFIX/lib, PREFIX/lib/TRIPLET or PREFIX/bin beside
+// PREFIX/share.
+static void add_moved_folders(GPtrArray *paths)
+{
+    char *file = own_file();
+    g_autofree char *dir = g_path_get_dirname(file ? file : "/");
+    free(file);
+    for (int i = 0; i < 2; i++) {
+        char *up = g_path_get_dirname(dir);
+        g_autofree char *share = g_build_filename(up, "share", "effdet", "models", NULL);
+        if (g_file_test(share, G_FILE_TEST_IS_DIR)) {
+            add_folder(paths, share);
+        }
+        g_free(dir);
+        dir = up;
+    }
 }
 
 GPtrArray *search_folders(void)
@@ -135,7 +141,11 @@ GPtrArray *search_folders(void)
     g_autofree char *user = g_build_filename(g_get_user_data_dir(), "effdet", "models", NULL);
     add_folder(paths, user);
     add_folder(paths, EFFDET_DATADIR "/models");
-    add_own_folders(paths);
+    if (search_uninstalled()) {
+        add_folder(paths, EFFDET_BUILD_MODELS);
+    } else {
+        add_moved_folders(paths);
+    }
     return paths;
 }
 
@@ -354,8 +364,7 @@ static void model_free(gpointer data)
     g_free(model);
 }
 
-static EffdetModel *add_model(GPtrArray *models, const char *name, const struct arch *arch,
-                              char *path)
+static void add_model(GPtrArray *models, const char *name, const struct arch *arch, char *path)
 {
     EffdetModel *model = g_new0(EffdetModel, 1);
     model->name = g_strdup(name);
@@ -365,38 +374,39 @@ static EffdetModel *add_model(GPtrArray *models, const char *name, const struct 
         model->input_width = model->input_height = (guint)arch->input_size;
     }
     g_ptr_array_add(models, model);
-    return model;
 }
 
-// Weights files that no known name finds, under the name that finds them: the file's without its
-// suffix.
+// Adds a weights file under the name that finds it, its own without the suffix, unless it is listed
+// or an earlier file has the name.
+static void add_file(GPtrArray *models, GHashTable *seen, const struct folder *folder,
+                     const char *file)
+{
+    const char *suffix = g_str_has_suffix(file, ".pth") ? ".pth" : ".safetensors";
+    g_autofree char *path = g_build_filename(folder->path, file, NULL);
+    if (!g_str_has_suffix(file, suffix) || !g_file_test(path, G_FILE_TEST_IS_REGULAR)) {
+        return;
+    }
+    char *name = g_strndup(file, strlen(file) - strlen(suffix));
+    bool listed = g_hash_table_contains(seen, path);
+    if (g_hash_table_add(seen, name) && !listed) {
+        add_model(models, name, NULL, g_steal_pointer(&path));
+    }
+}
+
 static void add_other_files(GPtrArray *models, GPtrArray *folders)
 {
-    static const char *const suffixes[] = {".safetensors", ".pth"};
-    g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
+    g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     for (guint i = 0; i < models->len; i++) {
         const EffdetModel *model = models->pdata[i];
-        g_hash_table_add(seen, model->name);
+        g_hash_table_add(seen, g_strdup(model->name));
         if (model->path) {
-            g_hash_table_add(seen, model->path);
+            g_hash_table_add(seen, g_strdup(model->path));
         }
     }
     for (guint i = 0; i < folders->len; i++) {
         const struct folder *folder = folders->pdata[i];
         for (guint j = 0; j < folder->names->len; j++) {
-            const char *file = folder->names->pdata[j];
-            for (gsize s = 0; s < G_N_ELEMENTS(suffixes); s++) {
-                g_autofree char *path = g_build_filename(folder->path, file, NULL);
-                if (!g_str_has_suffix(file, suffixes[s]) || g_hash_table_contains(seen, path) ||
-                    !g_file_test(path, G_FILE_TEST_IS_REGULAR)) {
-                    continue;
-                }
-                g_autofree char *name = g_strndup(file, strlen(file) - strlen(suffixes[s]));
-                if (!g_hash_table_contains(seen, name)) {
-                    EffdetModel *model = add_model(models, name, NULL, g_steal_pointer(&path));
-                    g_hash_table_add(seen, model->name);
-                }
-            }
+            add_file(models, seen, folder, folder->names->pdata[j]);
         }
     }
 }

@@ -14,3 +14,6 @@ char *search_weights(const char *model, const char *weights, char **architecture
 // user's data folder, the installed one and, for a program that runs from its build tree, the source's examples/models. Each is searched
 // together with its immediate subfolders.
 GPtrArray *search_folders(void) WARN_UNUSED;
+
+// Whether this code runs from its build tree.
+bool search_uninstalled(void);
