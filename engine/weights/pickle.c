@@ -4,7 +4,7 @@
 // in pickle_torch.c.
 #include "weights/pickle.h"
 
-#include "effdet/effdet.h"
+#include "weights/container_internal.h"
 
 #include <string.h>
 
@@ -28,17 +28,15 @@ struct reader {
 enum outcome { DONE, FAILED, OTHER };
 
 G_GNUC_PRINTF(3, 4)
-static bool refuse(const struct reader *reader, GError **error, const char *format, ...)
+static void report(const struct reader *reader, GError **error, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    char *text = g_strdup_vprintf(format, arguments);
+    g_autofree char *text = g_strdup_vprintf(format, arguments);
     va_end(arguments);
-    g_set_error(error, EFFDET_ERROR, EFFDET_ERROR_BAD_FILE, "damaged pickle: %s at byte %zu", text,
-                reader->operation);
-    g_free(text);
-    return false;
+    bad_file(error, "damaged pickle: %s at byte %zu", text, reader->operation);
 }
+#define refuse(...) (report(__VA_ARGS__), false)
 
 static bool take(struct reader *reader, uint64_t size, const uint8_t **bytes, GError **error)
 {
@@ -96,9 +94,11 @@ static bool top(struct reader *reader, struct pickle_value **value, GError **err
 
 static bool pop(struct reader *reader, struct pickle_value **value, GError **error)
 {
-    bool ok = top(reader, value, error);
-    reader->depth -= ok;
-    return ok;
+    if (!top(reader, value, error)) {
+        return false;
+    }
+    reader->depth--;
+    return true;
 }
 
 static bool push_integer(struct reader *reader, enum pickle_kind kind, int64_t integer,
@@ -411,14 +411,11 @@ static bool read_global(struct reader *reader, uint8_t code, GError **error)
                 error);
 }
 
-static bool read_call(struct reader *reader, bool with_keywords, GError **error)
+static bool read_call(struct reader *reader, GError **error)
 {
-    struct pickle_value *keywords, *arguments, *callee;
-    if ((with_keywords && !pop(reader, &keywords, error)) || !pop(reader, &arguments, error) ||
-        !pop(reader, &callee, error)) {
-        return false;
-    }
-    return push(reader, pickle_call(reader->pickle, callee, arguments, error), error);
+    struct pickle_value *arguments, *callee;
+    return pop(reader, &arguments, error) && pop(reader, &callee, error) &&
+           push(reader, pickle_call(reader->pickle, callee, arguments, error), error);
 }
 
 static bool read_build(struct reader *reader, GError **error)
@@ -444,9 +441,7 @@ static enum outcome read_object(struct reader *reader, uint8_t code, GError **er
         return outcome_of(read_global(reader, code, error));
     case 'R':  // REDUCE
     case 0x81: // NEWOBJ
-        return outcome_of(read_call(reader, false, error));
-    case 0x92: // NEWOBJ_EX
-        return outcome_of(read_call(reader, true, error));
+        return outcome_of(read_call(reader, error));
     case 'b': // BUILD
         return outcome_of(read_build(reader, error));
     case 'Q': // BINPERSID
