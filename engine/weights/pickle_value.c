@@ -8,7 +8,7 @@
 
 #define BLOCK_BYTES (64u << 10)
 #define MAX_ARENA_BYTES                                                                            \
-    ((size_t)192 << 20) // a value of one opcode byte takes about 40, in at most PICKLE_MAX_BYTES
+    ((size_t)96 << 20) // a value of one opcode byte takes about 40, in at most PICKLE_MAX_BYTES
 
 struct pickle {
     GPtrArray *blocks;

@@ -8,6 +8,7 @@
 #include <json-glib/json-glib.h>
 #include <math.h>
 #include <string.h>
+#include <time.h>
 #include <zlib.h>
 
 #define MAX_OPEN_SECONDS 1.0
@@ -135,10 +136,10 @@ static void check_file(const char *file, JsonObject *expected)
     }
     g_autofree char *path = g_build_filename(data_folder, file, NULL);
     g_autoptr(GError) error = NULL;
-    gint64 start = g_get_monotonic_time();
+    clock_t start = clock();
     struct container *container = container_open(path, &error);
     bool loaded = container && read_all(container, &error);
-    double seconds = (double)(g_get_monotonic_time() - start) / G_USEC_PER_SEC;
+    double seconds = (double)(clock() - start) / CLOCKS_PER_SEC;
     g_assert_true(loaded == !error);
     if (error) {
         check_message(file, path, error->message);

@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define MAX_SECONDS 1.0
@@ -56,9 +57,9 @@ static void check_refused(const char *path, const char *word)
 {
     g_autofree char *message = NULL;
     long before = peak_kib();
-    gint64 start = g_get_monotonic_time();
+    clock_t start = clock(); // of this process: other load does not count
     bool ok = try_path(path, &message);
-    double seconds = (double)(g_get_monotonic_time() - start) / G_USEC_PER_SEC;
+    double seconds = (double)(clock() - start) / CLOCKS_PER_SEC;
     long growth = peak_kib() - before;
     g_test_message("%s (%.3f s, peak +%ld KiB)", message, seconds, growth);
     if (ok || !strstr(message, word) || seconds > MAX_SECONDS || growth > MAX_GROWTH_KIB) {
