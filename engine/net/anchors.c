@@ -13,7 +13,9 @@ struct anchor anchor_at(const struct model *model, int level_index, int y, int x
     double stride_x = (double)model->input_width / level_size(model->input_width, level);
     int octave = a / anchors->num_aspects;
     const double *aspect = anchors->aspects[a % anchors->num_aspects];
-    double size = anchors->scale[level_index] * exp2((double)octave / anchors->num_scales);
+    double factor = anchors->octave[octave] > 0.0 ? anchors->octave[octave]
+                                                  : exp2((double)octave / anchors->num_scales);
+    double size = anchors->scale[level_index] * factor;
     return (struct anchor){
         .cy = (y + 0.5) * stride_y,
         .cx = (x + 0.5) * stride_x,

@@ -61,6 +61,7 @@ struct arch {
 
 struct anchors {
     int num_scales;
+    double octave[MAX_SCALES]; // size factor of each scale; 0 = 2^(index / num_scales)
     int num_aspects;
     double aspects[MAX_ASPECTS][2]; // (x, y) factors
     double scale[MAX_LEVELS];       // anchor_scale by level, lowest level first

@@ -46,6 +46,11 @@ bool checkpoint_has(const struct checkpoint *checkpoint, const char *name);
 // excepted).
 bool checkpoint_all_used(const struct checkpoint *checkpoint, GError **error) WARN_UNUSED;
 
+// Writes any checkpoint as one safetensors file that describes itself: canonical names, all
+// metadata keys, float32 or half precision. The file appears whole or not at all.
+bool checkpoint_save(struct checkpoint *checkpoint, const char *path, bool half,
+                     GError **error) WARN_UNUSED;
+
 // What naming.c and recognise.c know of a file without opening a checkpoint; for `effdet inspect`.
 const char *recognise_naming(const struct container *container); // "rwightman", "zylo117" or NULL
 bool recognise_model(const struct container *container, const struct checkpoint_options *options,

@@ -1,0 +1,166 @@
+// SPDX-FileCopyrightText: effdet contributors
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Names of rwightman's checkpoints, and the index of canonical names that everything else looks
+// into.
+#include "weights/naming.h"
+
+#include "effdet/effdet.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char *const ignored_suffixes[] = {"num_batches_tracked"};
+// What is left of a classifier, and the anchors that a wrapped model stores as a buffer (spec 9.9).
+static const char *const ignored_prefixes[] = {"backbone.conv_head.", "backbone.bn2.",
+                                               "backbone.classifier.", "backbone.fc.",
+                                               "anchors.boxes"};
+
+enum naming naming_detect(const struct container *container)
+{
+    bool backbone = false, head = false;
+    for (int i = 0; i < container_count(container); i++) {
+        const char *name = container_tensor(container, i)->name;
+        if (g_str_has_prefix(name, "backbone_net.model.")) {
+            return NAMING_ZYLO117;
+        }
+        backbone = backbone || g_str_has_prefix(name, "backbone.");
+        head = head || g_str_has_prefix(name, "class_net.") || g_str_has_prefix(name, "box_net.");
+    }
+    return backbone && head ? NAMING_RWIGHTMAN : NAMING_NONE;
+}
+
+const char *naming_name(enum naming naming)
+{
+    static const char *const names[] = {NULL, "rwightman", "zylo117"};
+    return names[naming];
+}
+
+// The two indices of a head's batch norm and what follows them ("bn.weight" or "weight"); false for
+// any other name.
+static bool head_bn(const char *name, char head[16], int *first, int *second, const char **rest)
+{
+    int consumed = 0;
+    if (sscanf(name, "%9[a-z_].bn_rep.%d.%d.%n", head, first, second, &consumed) != 3 ||
+        consumed == 0) {
+        return false;
+    }
+    *rest = name + consumed;
+    return true;
+}
+
+// The literal ".bn." stands in files that count repeats first; where the numbers of repeats and
+// levels differ, they have the last word (spec 9.2).
+static bool is_level_first(const struct container *container)
+{
+    int repeats = 0, firsts = 0, seconds = 0;
+    bool literal = false;
+    for (int i = 0; i < container_count(container); i++) {
+        const char *name = container_tensor(container, i)->name, *rest;
+        char head[16];
+        int first, second, repeat;
+        if (head_bn(name, head, &first, &second, &rest)) {
+            firsts = MAX(firsts, first + 1);
+            seconds = MAX(seconds, second + 1);
+            literal = literal || g_str_has_prefix(rest, "bn.");
+        } else if (sscanf(name, "class_net.conv_rep.%d.", &repeat) == 1) {
+            repeats = MAX(repeats, repeat + 1);
+        }
+    }
+    if (firsts != seconds && (firsts == repeats || seconds == repeats)) {
+        return seconds == repeats;
+    }
+    return !literal;
+}
+
+static bool is_ignored(const char *name)
+{
+    for (gsize i = 0; i < G_N_ELEMENTS(ignored_suffixes); i++) {
+        if (g_str_has_suffix(name, ignored_suffixes[i])) {
+            return true;
+        }
+    }
+    for (gsize i = 0; i < G_N_ELEMENTS(ignored_prefixes); i++) {
+        if (g_str_has_prefix(name, ignored_prefixes[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static char *rwightman_canonical(const char *name, bool level_first)
+{
+    char head[16];
+    const char *rest;
+    int first, second;
+    if (!head_bn(name, head, &first, &second, &rest)) {
+        return g_strdup(name);
+    }
+    return g_strdup_printf("%s.bn_rep.%d.%d.%s%s", head, level_first ? second : first,
+                           level_first ? first : second, g_str_has_prefix(rest, "bn.") ? "" : "bn.",
+                           rest);
+}
+
+struct names *names_new(const struct container *container, GError **error)
+{
+    enum naming naming = naming_detect(container);
+    if (naming == NAMING_NONE) {
+        g_set_error(
+            error, EFFDET_ERROR, EFFDET_ERROR_UNSUPPORTED,
+            "%s: wanted tensors of an EfficientDet (\"backbone.…\" with \"class_net.…\", or "
+            "\"backbone_net.model.…\"), found %d tensors%s%s; give the weights of a "
+            "detector",
+            container_path(container), container_count(container),
+            container_count(container) > 0 ? " such as " : "",
+            container_count(container) > 0 ? container_tensor(container, 0)->name : "");
+        return NULL;
+    }
+    struct names *names = g_new0(struct names, 1);
+    struct zylo117 zylo;
+    names->naming = naming;
+    names->index = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    if (naming == NAMING_ZYLO117) {
+        zylo117_init(&zylo, container);
+    } else {
+        names->head_bn_level_first = is_level_first(container);
+    }
+    for (int i = 0; i < container_count(container); i++) {
+        const char *name = container_tensor(container, i)->name;
+        if (is_ignored(name)) {
+            continue;
+        }
+        char *canonical = naming == NAMING_ZYLO117
+                              ? zylo117_canonical(&zylo, name)
+                              : rwightman_canonical(name, names->head_bn_level_first);
+        if (!canonical) {
+            continue;
+        }
+        int other = names_find(names, canonical);
+        if (other >= 0) {
+            g_set_error(error, EFFDET_ERROR, EFFDET_ERROR_BAD_FILE,
+                        "%s: tensors %s and %s are the same part of the network; the file is "
+                        "damaged or holds two models",
+                        container_path(container), container_tensor(container, other)->name, name);
+            g_free(canonical);
+            names_free(&names);
+            return NULL;
+        }
+        g_hash_table_insert(names->index, canonical, GINT_TO_POINTER(i));
+    }
+    return names;
+}
+
+void names_free(struct names **names)
+{
+    if (*names) {
+        g_hash_table_unref((*names)->index);
+        g_clear_pointer(names, g_free);
+    }
+}
+
+int names_find(const struct names *names, const char *canonical)
+{
+    gpointer index;
+    return g_hash_table_lookup_extended(names->index, canonical, NULL, &index)
+               ? GPOINTER_TO_INT(index)
+               : -1;
+}

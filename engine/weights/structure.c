@@ -1,0 +1,204 @@
+// SPDX-FileCopyrightText: effdet contributors
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Reads the structure of a network off the names and shapes of its tensors (spec 1.4, 4, 5, 9.9).
+// Counts come from all the names, so that a single missing or misshapen tensor does not hide what
+// the rest says and is named when it is read.
+#include "net/fpn_layout.h"
+#include "weights/recognise.h"
+
+#include "effdet/effdet.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct counts {
+    int blocks[MAX_STAGES]; // repeats of each stage
+    int cells, nodes, repeats, levels;
+    bool squeeze, bias;
+    bool edges[MAX_FPN_NODES]; // nodes with edge weights
+    bool dense;                // heads or nodes with 3x3 dense convolutions
+};
+
+static void count_name(struct counts *counts, const char *name)
+{
+    int a, b, consumed = 0;
+    if (sscanf(name, "backbone.blocks.%d.%d.", &a, &b) == 2) {
+        if (a >= 0 && a < MAX_STAGES && b < MAX_FLAT_BLOCKS) {
+            counts->blocks[a] = MAX(counts->blocks[a], b + 1);
+        }
+        counts->squeeze = counts->squeeze || strstr(name, ".se.") != NULL;
+    } else if (sscanf(name, "fpn.cell.%d.fnode.%d.%n", &a, &b, &consumed) == 2 && consumed > 0) {
+        const char *rest = name + consumed;
+        counts->cells = MAX(counts->cells, a + 1);
+        counts->nodes = MAX(counts->nodes, b + 1);
+        counts->bias = counts->bias || g_str_equal(rest, "after_combine.conv.conv_pw.bias");
+        counts->dense = counts->dense || g_str_equal(rest, "after_combine.conv.conv.weight");
+        if (b >= 0 && b < MAX_FPN_NODES && g_str_equal(rest, "combine.edge_weights")) {
+            counts->edges[b] = true;
+        }
+    } else if (sscanf(name, "class_net.conv_rep.%d.", &a) == 1) {
+        counts->repeats = MAX(counts->repeats, a + 1);
+    } else if (sscanf(name, "class_net.bn_rep.%d.%d.", &a, &b) == 2) {
+        counts->levels = MAX(counts->levels, b + 1);
+    }
+}
+
+static struct counts count_names(const struct names *names)
+{
+    struct counts counts = {0};
+    GHashTableIter iter;
+    gpointer name;
+    g_hash_table_iter_init(&iter, names->index);
+    while (g_hash_table_iter_next(&iter, &name, NULL)) {
+        count_name(&counts, name);
+    }
+    return counts;
+}
+
+// First dimension of a tensor, 0 when there is none.
+static int outputs_of(const struct container *container, const struct names *names,
+                      const char *name)
+{
+    int index = names_find(names, name);
+    const struct tensor_info *tensor = index >= 0 ? container_tensor(container, index) : NULL;
+    return tensor && tensor->rank > 0 && tensor->shape[0] > 0 && tensor->shape[0] < 1 << 24
+               ? (int)tensor->shape[0]
+               : 0;
+}
+
+// How many of the 15 facts that tell backbones apart agree.
+static int backbone_score(const struct container *container, const struct names *names,
+                          const struct counts *counts, const struct backbone *backbone)
+{
+    int score = outputs_of(container, names, "backbone.conv_stem.weight") == backbone->stem;
+    if (counts->squeeze == backbone->lite) {
+        return 0;
+    }
+    for (int s = 0; s < MAX_STAGES; s++) {
+        g_autofree char *name = g_strdup_printf("backbone.blocks.%d.0.%s.weight", s,
+                                                backbone->stages[s].expand == 1 ? "bn2" : "bn3");
+        score += counts->blocks[s] == backbone->stages[s].repeats;
+        score += outputs_of(container, names, name) == backbone->stages[s].out;
+    }
+    return score;
+}
+
+static const struct backbone *find_backbone(const struct container *container,
+                                            const struct names *names, const struct counts *counts)
+{
+    enum { ENOUGH = 12 }; // of 15: two stages of the next backbone already differ in four
+    const struct backbone *best = NULL;
+    int n, best_score = ENOUGH - 1;
+    const struct arch *table = arch_table(&n);
+    for (int i = 0; i < n; i++) {
+        int score = backbone_score(container, names, counts, table[i].backbone);
+        if (score > best_score) {
+            best = table[i].backbone;
+            best_score = score;
+        }
+    }
+    return best;
+}
+
+static int median(int a, int b, int c)
+{
+    return MAX(MIN(a, b), MIN(MAX(a, b), c));
+}
+
+static bool find_layout(const struct counts *counts, struct arch *arch)
+{
+    for (int layout = FPN_BIFPN; layout <= FPN_QUFPN; layout++) {
+        struct fpn_cell cell;
+        fpn_cell_init(&cell, layout, counts->levels);
+        if (cell.n_nodes != counts->nodes) {
+            continue;
+        }
+        arch->layout = layout;
+        arch->fusion = arch->quad_fusion = FUSION_SUM;
+        for (int k = 0; k < cell.n_nodes; k++) {
+            if (counts->edges[k]) {
+                *(cell.nodes[k].quad ? &arch->quad_fusion : &arch->fusion) = FUSION_FAST;
+            }
+        }
+        if (layout != FPN_QUFPN) {
+            arch->quad_fusion = arch->fusion;
+        }
+        return true;
+    }
+    return false;
+}
+
+static bool read_heads(const struct container *container, const struct names *names,
+                       struct structure *structure, GError **error)
+{
+    int boxes = outputs_of(container, names, "box_net.predict.conv_pw.bias");
+    int classes = outputs_of(container, names, "class_net.predict.conv_pw.bias");
+    structure->anchors_per_cell = boxes / 4;
+    if (boxes == 0 || classes == 0) {
+        g_set_error(error, EFFDET_ERROR, EFFDET_ERROR_UNSUPPORTED,
+                    "%s: wanted tensor %s_net.predict.conv_pw.bias, found none; the file is not a "
+                    "whole detector",
+                    container_path(container), boxes == 0 ? "box" : "class");
+        return false;
+    }
+    if (boxes % 4 != 0 || structure->anchors_per_cell > MAX_SCALES * MAX_ASPECTS ||
+        classes % structure->anchors_per_cell != 0) {
+        g_set_error(error, EFFDET_ERROR, EFFDET_ERROR_UNSUPPORTED,
+                    "%s: wanted 4 values in box_net.predict.conv_pw.bias and a whole number of "
+                    "classes in class_net.predict.conv_pw.bias for each anchor, found %d and %d",
+                    container_path(container), boxes, classes);
+        return false;
+    }
+    structure->num_classes = classes / structure->anchors_per_cell;
+    return true;
+}
+
+bool structure_read(const struct container *container, const struct names *names,
+                    struct structure *structure, GError **error)
+{
+    struct counts counts = count_names(names);
+    struct arch *arch = &structure->arch;
+    *structure = (struct structure){0};
+    arch->backbone = find_backbone(container, names, &counts);
+    arch->fpn_cells = counts.cells;
+    arch->head_repeats = counts.repeats;
+    arch->min_level = MIN_LEVEL;
+    arch->max_level = MIN_LEVEL + counts.levels - 1;
+    arch->redundant_bias = counts.bias;
+    arch->head_bn_level_first = names->head_bn_level_first;
+    arch->fpn_channels =
+        median(outputs_of(container, names, "class_net.predict.conv_dw.weight"),
+               outputs_of(container, names, "box_net.predict.conv_dw.weight"),
+               outputs_of(container, names, "fpn.cell.0.fnode.0.after_combine.conv.bn.weight"));
+    if (!arch->backbone) {
+        g_autoptr(GString) repeats = g_string_new(NULL);
+        for (int s = 0; s < MAX_STAGES; s++) {
+            g_string_append_printf(repeats, "%s%d", s ? ", " : "", counts.blocks[s]);
+        }
+        g_set_error(error, EFFDET_ERROR, EFFDET_ERROR_UNSUPPORTED,
+                    "%s: wanted an EfficientNet B0 to B7 or Lite0 to Lite4 as backbone, found one "
+                    "with %s blocks in its stages",
+                    container_path(container), repeats->str);
+        return false;
+    }
+    if (counts.dense) {
+        g_set_error(error, EFFDET_ERROR, EFFDET_ERROR_UNSUPPORTED,
+                    "%s: wanted separable convolutions in the feature pyramid, found dense ones",
+                    container_path(container));
+        return false;
+    }
+    if (counts.levels < 3 || counts.levels > MAX_LEVELS || counts.cells < 1 || counts.repeats < 1 ||
+        arch->fpn_channels < 1 || !find_layout(&counts, arch)) {
+        g_set_error(error, EFFDET_ERROR, EFFDET_ERROR_UNSUPPORTED,
+                    "%s: wanted a BiFPN, PAN or QuFPN on 3 to %d levels, found %d cells of %d "
+                    "nodes on %d levels with %d channels and heads of %d layers",
+                    container_path(container), MAX_LEVELS, counts.cells, counts.nodes,
+                    counts.levels, arch->fpn_channels, counts.repeats);
+        return false;
+    }
+    if (names->naming == NAMING_ZYLO117 && // its files keep unused weights (spec 4.4)
+        (g_str_equal(arch->backbone->name, "b6") || g_str_equal(arch->backbone->name, "b7"))) {
+        arch->fusion = arch->quad_fusion = FUSION_SUM;
+    }
+    return read_heads(container, names, structure, error);
+}
