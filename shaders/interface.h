@@ -10,12 +10,16 @@
 #include <stdint.h>
 #define PUSH_BEGIN(name) struct name {
 #define PUSH_END(name) }; _Static_assert(sizeof(struct name) <= 128, #name " exceeds the guaranteed push-constant size");
+#define UNIFORM_BEGIN(name, b) struct name {
+#define UNIFORM_END(name) };
 #define UINT uint32_t
 #define INT int32_t
 #define FLOAT float
 #else
 #define PUSH_BEGIN(name) layout(push_constant) uniform name {
 #define PUSH_END(name) } push;
+#define UNIFORM_BEGIN(name, b) layout(set = 0, binding = b, std140) uniform name {
+#define UNIFORM_END(name) } params;
 #define UINT uint
 #define INT int
 #define FLOAT float
@@ -37,6 +41,30 @@
 // A GLSL file defines exactly one of the INTERFACE_... names before it includes this header, and gets that block only; C gets all.
 
 // ---- preprocess
+#define PREPROCESS_SPECS 0
+#if defined(INTERFACE_PREPROCESS) || defined(__STDC_VERSION__)
+// A picture as three components (Y U V or R G B), so that no pixel format needs code of its own.
+UNIFORM_BEGIN(preprocess_params, 1)
+    UINT width, height;                 // of the picture, pixels
+    UINT resized_width, resized_height; // its part of the network input, top-left
+    UINT offset0, offset1, offset2;     // bytes to a component's first sample
+    UINT stride0, stride1, stride2;     // bytes from row to row
+    UINT step0, step1, step2;           // bytes from sample to sample
+    UINT half_x, half_y;                // components 1 and 2 have half the columns, half the rows (rounded up)
+    UINT wide;                          // samples are 16-bit, in units of 1/256
+    UINT antialias;                     // triangle filter widened by the scale instead of bilinear
+    UINT round_to_u8;                   // the resized picture is rounded to 8 bit
+    FLOAT r0, r1, r2, r3;               // R = r0 * component 0 + r1 * component 1 + r2 * component 2 + r3, in 0..255
+    FLOAT g0, g1, g2, g3;
+    FLOAT b0, b1, b2, b3;
+    FLOAT gain_r, gain_g, gain_b;       // normalised = gain * value + bias
+    FLOAT bias_r, bias_g, bias_b;
+    FLOAT fill_r, fill_g, fill_b;       // normalised
+UNIFORM_END(preprocess_params)
+PUSH_BEGIN(preprocess_push)
+    UINT y_width, y_height, y_first;    // the network input
+PUSH_END(preprocess_push)
+#endif
 
 // ---- stem
 #define STEM_SPECS 2

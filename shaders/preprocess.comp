@@ -1,0 +1,118 @@
+// SPDX-FileCopyrightText: effdet contributors
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// A picture of any size and format in one dispatch: resize into the top-left of the network input, colour conversion, normalisation. Linear
+// filters commute with the colour matrix, so the components are filtered each on its own grid and converted once.
+#version 450
+#extension GL_GOOGLE_include_directive : require
+#define INTERFACE_PREPROCESS
+#include "access.glsl"
+#include "interface.h"
+
+layout(local_size_x = 64) in;
+layout(set = 0, binding = 0, std430) readonly buffer Picture { uint words[]; }; // rows of bytes, see preprocess_params
+OUTPUT(2, y);                                                                   // [1][y_height * y_width][4]
+
+float sample_at(uint address)
+{
+    uint bits = words[address >> 2] >> (8 * (address & 3u));
+    return params.wide != 0 ? float(bits & 0xffffu) / 256.0 : float(bits & 0xffu);
+}
+
+// The first tap, how far the position is past its centre, and the taps' reach, along one axis of one component.
+struct axis {
+    int first, last; // taps, before clamping to the picture
+    float centre;    // position in samples, relative to `first`
+    float reach;     // half width of the triangle in samples
+    int size;
+};
+
+// Sample position of result d: (d + 0.5) * size / resized - 0.5, in integers so that it is exact for large pictures (spec 7.5). Half-size
+// components: sample i sits at picture position 2 i (columns) or 2 i + 0.5 (rows), as MPEG-2 places chroma.
+axis axis_of(int d, int size, int resized, bool halved, float shift)
+{
+    const int numerator = (2 * d + 1) * size - resized;
+    int whole = numerator >= 0 ? numerator / (2 * resized) : -1;
+    float part = float(numerator - whole * 2 * resized) / float(2 * resized);
+    float scale = max(float(size) / float(resized), 1.0);
+    axis a;
+    a.size = size;
+    if (halved) {
+        const float position = (float(whole) + part - shift) * 0.5;
+        whole = int(floor(position));
+        part = position - float(whole);
+        scale = max(scale * 0.5, 1.0);
+        a.size = (size + 1) / 2;
+    }
+    if (params.antialias == 0) {
+        a.first = whole;
+        a.last = whole + 1;
+        a.centre = part;
+        a.reach = 1.0;
+    } else {
+        a.first = int(floor(float(whole) + part - scale + 1.0));
+        a.last = int(ceil(float(whole) + part + scale - 1.0));
+        a.centre = float(whole - a.first) + part;
+        a.reach = scale;
+    }
+    return a;
+}
+
+float bilinear(axis h, axis v, uint offset, uint stride, uint step_bytes)
+{
+    const uint x0 = uint(clamp(h.first, 0, h.size - 1)) * step_bytes, x1 = uint(clamp(h.last, 0, h.size - 1)) * step_bytes;
+    const uint y0 = offset + uint(clamp(v.first, 0, v.size - 1)) * stride, y1 = offset + uint(clamp(v.last, 0, v.size - 1)) * stride;
+    const float top = mix(sample_at(y0 + x0), sample_at(y0 + x1), h.centre);
+    const float bottom = mix(sample_at(y1 + x0), sample_at(y1 + x1), h.centre);
+    return mix(top, bottom, v.centre);
+}
+
+// Weights outside the picture are left out and the rest normalised, as PIL does. `skip` bounds the taps of extreme reductions.
+float triangle(axis h, axis v, uint offset, uint stride, uint step_bytes)
+{
+    const int skip_x = 1 + int(h.reach) / 48, skip_y = 1 + int(v.reach) / 48;
+    const int left = max(h.first, 0), right = min(h.last, h.size - 1), top = max(v.first, 0), bottom = min(v.last, v.size - 1);
+    float sum = 0.0, weights = 0.0;
+    for (int row = top; row <= bottom; row += skip_y) {
+        const float weight_y = max(0.0, 1.0 - abs(float(row - v.first) - v.centre) / v.reach);
+        for (int column = left; column <= right; column += skip_x) {
+            const float weight = weight_y * max(0.0, 1.0 - abs(float(column - h.first) - h.centre) / h.reach);
+            sum += weight * sample_at(offset + uint(row) * stride + uint(column) * step_bytes);
+            weights += weight;
+        }
+    }
+    return sum / max(weights, 1e-12);
+}
+
+float filtered(axis h, axis v, uint offset, uint stride, uint step_bytes)
+{
+    return params.antialias != 0 ? triangle(h, v, offset, stride, step_bytes) : bilinear(h, v, offset, stride, step_bytes);
+}
+
+void main()
+{
+    const uint x = gl_GlobalInvocationID.x, row = gl_WorkGroupID.y;
+    if (x >= push.y_width)
+        return;
+    vec4 value = vec4(params.fill_r, params.fill_g, params.fill_b, 0.0);
+    if (x < params.resized_width && row < params.resized_height) {
+        const int width = int(params.width), height = int(params.height);
+        const axis h = axis_of(int(x), width, int(params.resized_width), false, 0.0);
+        const axis v = axis_of(int(row), height, int(params.resized_height), false, 0.0);
+        axis h1 = h, v1 = v;
+        if (params.half_x != 0)
+            h1 = axis_of(int(x), width, int(params.resized_width), true, 0.0);
+        if (params.half_y != 0)
+            v1 = axis_of(int(row), height, int(params.resized_height), true, 0.5);
+        const vec4 c = vec4(filtered(h, v, params.offset0, params.stride0, params.step0),
+                            filtered(h1, v1, params.offset1, params.stride1, params.step1),
+                            filtered(h1, v1, params.offset2, params.stride2, params.step2), 1.0);
+        vec3 rgb = vec3(dot(c, vec4(params.r0, params.r1, params.r2, params.r3)),
+                        dot(c, vec4(params.g0, params.g1, params.g2, params.g3)),
+                        dot(c, vec4(params.b0, params.b1, params.b2, params.b3)));
+        rgb = clamp(rgb, 0.0, 255.0);
+        if (params.round_to_u8 != 0)
+            rgb = floor(rgb + 0.5);
+        value.rgb = rgb * vec3(params.gain_r, params.gain_g, params.gain_b) + vec3(params.bias_r, params.bias_g, params.bias_b);
+    }
+    STORE(y, push.y_first + row * push.y_width + x, value);
+}
