@@ -17,25 +17,27 @@
     X(vkDestroyInstance)                                                                           \
     X(vkEnumeratePhysicalDevices)                                                                  \
     X(vkGetPhysicalDeviceProperties)                                                               \
-    X(vkGetPhysicalDeviceProperties2) X(vkGetPhysicalDeviceFeatures2)                              \
-        X(vkGetPhysicalDeviceMemoryProperties) X(vkGetPhysicalDeviceQueueFamilyProperties)         \
-            X(vkGetPhysicalDeviceFormatProperties) X(vkEnumerateDeviceExtensionProperties)         \
-                X(vkCreateDevice) X(vkGetDeviceProcAddr)
+    X(vkGetPhysicalDeviceProperties2)                                                              \
+    X(vkGetPhysicalDeviceFeatures2)                                                                \
+    X(vkGetPhysicalDeviceMemoryProperties) X(vkGetPhysicalDeviceQueueFamilyProperties)             \
+        X(vkGetPhysicalDeviceFormatProperties) X(vkEnumerateDeviceExtensionProperties)             \
+            X(vkCreateDevice) X(vkGetDeviceProcAddr)
 #define VK_DEVICE_FUNCTIONS(X)                                                                     \
     X(vkDestroyDevice)                                                                             \
     X(vkGetDeviceQueue)                                                                            \
     X(vkCreateBuffer)                                                                              \
-    X(vkDestroyBuffer) X(vkGetBufferMemoryRequirements) X(vkAllocateMemory) X(vkFreeMemory)        \
-        X(vkBindBufferMemory) X(vkMapMemory) X(vkUnmapMemory) X(vkFlushMappedMemoryRanges) X(      \
-            vkInvalidateMappedMemoryRanges) X(vkCreateBufferView) X(vkDestroyBufferView)           \
-            X(vkCreateShaderModule) X(vkDestroyShaderModule) X(vkCreateDescriptorSetLayout) X(     \
-                vkDestroyDescriptorSetLayout) X(vkCreatePipelineLayout) X(vkDestroyPipelineLayout) \
-                X(vkCreateComputePipelines) X(vkDestroyPipeline) X(vkCreatePipelineCache)          \
-                    X(vkDestroyPipelineCache) X(vkGetPipelineCacheData) X(vkCreateDescriptorPool)  \
-                        X(vkDestroyDescriptorPool) X(vkAllocateDescriptorSets) X(                  \
-                            vkUpdateDescriptorSets) X(vkCreateCommandPool) X(vkDestroyCommandPool) \
-                            X(vkAllocateCommandBuffers) X(vkFreeCommandBuffers) X(                 \
-                                vkBeginCommandBuffer) X(vkEndCommandBuffer) X(vkCmdBindPipeline)   \
+    X(vkDestroyBuffer)                                                                             \
+    X(vkGetBufferMemoryRequirements)                                                               \
+    X(vkAllocateMemory) X(vkFreeMemory) X(vkBindBufferMemory) X(vkMapMemory) X(vkUnmapMemory) X(   \
+        vkFlushMappedMemoryRanges) X(vkInvalidateMappedMemoryRanges) X(vkCreateBufferView)         \
+        X(vkDestroyBufferView) X(vkCreateShaderModule) X(vkDestroyShaderModule) X(                 \
+            vkCreateDescriptorSetLayout) X(vkDestroyDescriptorSetLayout) X(vkCreatePipelineLayout) \
+            X(vkDestroyPipelineLayout) X(vkCreateComputePipelines) X(vkDestroyPipeline)            \
+                X(vkCreatePipelineCache) X(vkDestroyPipelineCache) X(vkGetPipelineCacheData) X(    \
+                    vkCreateDescriptorPool) X(vkDestroyDescriptorPool) X(vkAllocateDescriptorSets) \
+                    X(vkUpdateDescriptorSets) X(vkCreateCommandPool) X(vkDestroyCommandPool)       \
+                        X(vkAllocateCommandBuffers) X(vkFreeCommandBuffers)                        \
+                            X(vkBeginCommandBuffer) X(vkEndCommandBuffer) X(vkCmdBindPipeline)     \
                                 X(vkCmdBindDescriptorSets) X(vkCmdPushConstants) X(vkCmdDispatch)  \
                                     X(vkCmdDispatchIndirect) X(vkCmdPipelineBarrier)               \
                                         X(vkCmdCopyBuffer) X(vkCmdFillBuffer)                      \

@@ -21,7 +21,7 @@ struct file_header {
     uint64_t build;       // hash of every embedded SPIR-V module
     uint64_t bytes, hash; // of the driver's data that follows
     uint8_t device_uuid[VK_UUID_SIZE], driver_uuid[VK_UUID_SIZE];
-    uint32_t driver_version, reserved;
+    uint32_t driver_version, reserved; // reserved: 0
 };
 static const char magic[8] = "EFDETPC1";
 
@@ -108,7 +108,7 @@ static const char *check_header(const struct device *device, const struct file_h
                                 uint64_t file_bytes)
 {
     struct file_header wanted = expected_header(device);
-    if (memcmp(found->magic, magic, sizeof magic) != 0) {
+    if (memcmp(found->magic, magic, sizeof magic) != 0 || found->reserved != 0) {
         return "is no pipeline cache of this version";
     }
     if (found->build != wanted.build || found->driver_version != wanted.driver_version ||
