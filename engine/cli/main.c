@@ -17,6 +17,9 @@ static const struct subcommand {
     const char *summary;
 } subcommands[] = {
     {"devices", command_devices, "list the Vulkan devices that can run a network"},
+    {"models", command_models, "list known networks and where their weights are"},
+    {"inspect", command_inspect, "tell what is in a weights file"},
+    {"convert", command_convert, "write any readable weights file as safetensors"},
 };
 
 static void print_help(void)
@@ -109,8 +112,10 @@ int main(int argc, char **argv)
         return EXIT_USAGE;
     }
     int status = run(argc, argv);
-    if (fflush(stdout) != 0 && status == EXIT_DONE) {
-        return cli_fail("standard output: %s", g_strerror(errno));
+    bool lost =
+        fflush(stdout) != 0 || ferror(stdout); // the latter without errno, from an earlier write
+    if (lost && status == EXIT_DONE) {
+        return cli_fail("standard output: %s", g_strerror(errno ? errno : EIO));
     }
     return status;
 }
