@@ -34,8 +34,7 @@ static GstVideoRegionOfInterestMeta *next_roi(GstBuffer *buffer, gpointer *state
         buffer, state, GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE);
 }
 
-// ---- reading
-// -----------------------------------------------------------------------------------------------------
+// ---- reading ----
 
 static void read_roi(GstVideoRegionOfInterestMeta *roi, EffdetDetection *object)
 {
@@ -143,8 +142,7 @@ guint effdet_meta_read(GstBuffer *buffer, GArray *objects)
     return objects->len - first;
 }
 
-// ---- writing
-// -----------------------------------------------------------------------------------------------------
+// ---- writing ----
 
 static void attach_roi(GstBuffer *buffer, const EffdetDetection *object, guint width, guint height)
 {

@@ -10,14 +10,12 @@ G_BEGIN_DECLS
 
 // One object on a buffer, whoever found it.
 typedef struct {
-    GQuark label;  // class name; 0 = unknown
-    gint label_id; // class channel of the network, from 0; -1 = unknown
-    double
-        confidence; // 0..1; negative = unknown (a converter drops it from region-of-interest metas)
-    double x, y, w,
-        h;   // pixels of the buffer's picture, top-left corner and size; may lie partly outside
-    gint id; // of the metas on this buffer, equal in both; not stable from buffer to buffer
-    gint64 track_id; // of a tracker, from 1; 0 = none
+    GQuark label;      // class name; 0 = unknown
+    gint label_id;     // class channel of the network, from 0; -1 = unknown
+    double confidence; // 0..1; negative = unknown (converters drop it from ROI metas)
+    double x, y, w, h; // pixels of the picture, top-left corner and size; may lie partly outside
+    gint id;           // of the metas on this buffer, equal in both; not stable between buffers
+    gint64 track_id;   // of a tracker, from 1; 0 = none
 } EffdetDetection;
 
 // Appends every object of the buffer to the array (element type EffdetDetection) and returns how

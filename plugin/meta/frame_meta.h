@@ -12,10 +12,11 @@ G_BEGIN_DECLS
 // "not looked". It has no tags: converters and scalers copy it.
 typedef struct {
     GstMeta meta;
-    gboolean inferred;       // this buffer carries a result of the network, be it with no objects
-    GstClockTime source_pts; // PTS of the picture the result was computed from: the buffer's own,
-                             // or that of an earlier buffer which had to go out before its result
-                             // came. NONE where inferred is FALSE.
+    // This buffer carries a result of the network, be it one without objects.
+    gboolean inferred;
+    // PTS of the picture the result was computed from: the buffer's own, or that of an earlier
+    // buffer which had to go out before its result came. NONE where inferred is FALSE.
+    GstClockTime source_pts;
 } EffdetFrameMeta;
 
 GType effdet_frame_meta_api_get_type(void);

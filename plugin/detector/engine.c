@@ -1,0 +1,288 @@
+// SPDX-FileCopyrightText: effdet contributors
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// The element's engine: start, stop, the thread that collects results, and how its errors reach the
+// bus. No pads here.
+#include "detector.h"
+
+static const gchar *non_empty(const gchar *text)
+{
+    return text != NULL && *text != '\0' ? text : NULL;
+}
+
+// ---- errors ----
+
+static void bus_code(const GError *error, GQuark *domain, gint *code)
+{
+    *domain = GST_LIBRARY_ERROR;
+    *code = GST_LIBRARY_ERROR_INIT;
+    if (error->domain != EFFDET_ERROR) {
+        return;
+    }
+    switch ((EffdetErrorCode)error->code) {
+    case EFFDET_ERROR_NOT_FOUND:
+    case EFFDET_ERROR_NO_VULKAN:
+        *domain = GST_RESOURCE_ERROR;
+        *code = GST_RESOURCE_ERROR_NOT_FOUND;
+        break;
+    case EFFDET_ERROR_BAD_FILE:
+        *domain = GST_RESOURCE_ERROR;
+        *code = GST_RESOURCE_ERROR_READ;
+        break;
+    case EFFDET_ERROR_UNSUPPORTED:
+    case EFFDET_ERROR_BAD_VALUE:
+        *code = GST_LIBRARY_ERROR_SETTINGS;
+        break;
+    case EFFDET_ERROR_OUT_OF_MEMORY:
+        *domain = GST_RESOURCE_ERROR;
+        *code = GST_RESOURCE_ERROR_NO_SPACE_LEFT;
+        break;
+    case EFFDET_ERROR_DEVICE_LOST:
+        *domain = GST_RESOURCE_ERROR;
+        *code = GST_RESOURCE_ERROR_FAILED;
+        break;
+    case EFFDET_ERROR_FAILED:
+        break;
+    }
+}
+
+void detector_post(GstEffdet *self, GstMessageType type, GError *error)
+{
+    GQuark domain;
+    gint code;
+
+    bus_code(error, &domain, &code);
+    gst_element_message_full(GST_ELEMENT(self), type, domain, code, g_strdup(error->message), NULL,
+                             __FILE__, GST_FUNCTION, __LINE__);
+    g_error_free(error);
+}
+
+void detector_fail(GstEffdet *self, GError *error)
+{
+    gboolean first;
+
+    g_mutex_lock(&self->lock);
+    first = !self->failed;
+    self->failed = TRUE;
+    self->flow = GST_FLOW_ERROR;
+    flight_land_all(self);
+    g_cond_broadcast(&self->cond);
+    g_mutex_unlock(&self->lock);
+    if (first) {
+        detector_post(self, GST_MESSAGE_ERROR, error);
+    } else {
+        g_error_free(error);
+    }
+}
+
+void detector_engine_failed(GstEffdet *self, GError *error)
+{
+    gboolean recover, first;
+
+    GST_OBJECT_LOCK(self);
+    recover = self->settings.on_device_lost == GST_EFFDET_DEVICE_LOST_RECOVER &&
+              g_error_matches(error, EFFDET_ERROR, EFFDET_ERROR_DEVICE_LOST);
+    GST_OBJECT_UNLOCK(self);
+    if (!recover) {
+        detector_fail(self, error);
+        return;
+    }
+    g_mutex_lock(&self->lock);
+    first = !self->lost;
+    self->lost = TRUE;
+    flight_land_all(self);
+    g_mutex_unlock(&self->lock);
+    if (first) {
+        detector_post(self, GST_MESSAGE_WARNING, error);
+        loader_kick(self);
+    } else {
+        g_error_free(error);
+    }
+}
+
+// ---- filter ----
+
+static EffdetFilter filter_of(const Settings *settings)
+{
+    return (EffdetFilter){.score_threshold = (float)settings->score_threshold,
+                          .iou_threshold = (float)settings->iou_threshold,
+                          .max_detections = settings->max_detections,
+                          .classes = non_empty(settings->classes)};
+}
+
+static void classes_took_force(GstEffdet *self, const gchar *classes)
+{
+    GST_OBJECT_LOCK(self);
+    if (g_strcmp0(self->classes_in_force, classes) != 0) {
+        g_free(self->classes_in_force);
+        self->classes_in_force = g_strdup(classes);
+    }
+    GST_OBJECT_UNLOCK(self);
+}
+
+void detector_update_filter(GstEffdet *self)
+{
+    g_autoptr(GError) error = NULL;
+    Settings settings;
+    EffdetFilter filter;
+
+    GST_OBJECT_LOCK(self);
+    settings_copy(&settings, &self->settings);
+    self->filter_changed = FALSE;
+    GST_OBJECT_UNLOCK(self);
+    filter = filter_of(&settings);
+    if (effdet_engine_set_filter(self->engine, &filter, &error)) {
+        classes_took_force(self, settings.classes);
+        settings_clear(&settings);
+        return;
+    }
+    // Only classes can be wrong, the numbers are checked by their properties: the old classes stay,
+    // the new numbers count.
+    GST_OBJECT_LOCK(self);
+    g_free(self->settings.classes);
+    self->settings.classes = g_strdup(self->classes_in_force);
+    g_free(settings.classes);
+    settings.classes = g_strdup(self->classes_in_force);
+    GST_OBJECT_UNLOCK(self);
+    filter = filter_of(&settings);
+    if (!effdet_engine_set_filter(self->engine, &filter, NULL)) {
+        GST_ERROR_OBJECT(self, "the filter in force is refused");
+    }
+    settings_clear(&settings);
+    detector_post(self, GST_MESSAGE_WARNING, g_steal_pointer(&error));
+}
+
+// ---- start and stop ----
+
+static GArray *label_quarks(const EffdetEngineInfo *info)
+{
+    GArray *quarks = g_array_sized_new(FALSE, FALSE, sizeof(GQuark), info->n_classes);
+
+    for (guint i = 0; i < info->n_classes; i++) {
+        const gchar *label = info->labels != NULL ? info->labels[i] : "";
+        gchar number[16];
+        GQuark quark;
+
+        g_snprintf(number, sizeof(number), "%u",
+                   i); // as the `classes` property calls a class without a name
+        quark = g_quark_from_string(*label != '\0' ? label : number);
+        g_array_append_val(quarks, quark);
+    }
+    return quarks;
+}
+
+EffdetEngine *detector_make_engine(GstEffdet *self, GArray **labels, GError **error)
+{
+    Settings settings;
+    EffdetEngine *engine;
+
+    GST_OBJECT_LOCK(self);
+    settings_copy(&settings, &self->settings);
+    self->filter_changed = FALSE;
+    GST_OBJECT_UNLOCK(self);
+    EffdetEngineParams params = {.model = non_empty(settings.model),
+                                 .weights = non_empty(settings.weights),
+                                 .labels = non_empty(settings.labels),
+                                 .project = non_empty(settings.project),
+                                 .device = non_empty(settings.device),
+                                 .precision = settings.precision,
+                                 .queue_depth = settings.queue_depth,
+                                 .gpu_timeout_ms = settings.gpu_timeout_ms};
+    EffdetFilter filter = filter_of(&settings);
+    engine = effdet_engine_new(&params, error);
+    if (engine != NULL && !effdet_engine_set_filter(engine, &filter, error)) {
+        effdet_engine_free(&engine);
+    }
+    if (engine != NULL) {
+        *labels = label_quarks(effdet_engine_info(engine));
+        classes_took_force(self, settings.classes);
+    }
+    settings_clear(&settings);
+    return engine;
+}
+
+static gpointer collect(gpointer data)
+{
+    GstEffdet *self = data;
+
+    g_mutex_lock(&self->lock);
+    while (!self->quit) {
+        EffdetEngine *engine = self->engine;
+        EffdetResult *result = NULL;
+        GError *error = NULL;
+        EffdetStatus status;
+
+        if (self->n_submitted == 0) {
+            g_cond_wait(&self->cond, &self->lock);
+            continue;
+        }
+        g_mutex_unlock(&self->lock);
+        status = effdet_engine_collect(engine, -1, &result, &error);
+        if (status == EFFDET_OK) {
+            g_mutex_lock(&self->lock);
+            stats_add_result(&self->stats, result);
+            flight_land(self, result->cookie, result);
+            continue;
+        }
+        if (error == NULL) {
+            error = g_error_new(
+                EFFDET_ERROR, EFFDET_ERROR_FAILED,
+                "a submitted frame was expected, the engine knows of none: restart the pipeline");
+        }
+        detector_engine_failed(self, error);
+        g_mutex_lock(&self->lock);
+    }
+    g_mutex_unlock(&self->lock);
+    return NULL;
+}
+
+static void post_progress(GstEffdet *self, GstProgressType type, const gchar *text)
+{
+    gst_element_post_message(GST_ELEMENT(self),
+                             gst_message_new_progress(GST_OBJECT(self), type, "load", text));
+}
+
+gboolean detector_start(GstEffdet *self)
+{
+    GError *error = NULL;
+    const EffdetEngineInfo *info;
+    g_autofree gchar *text = NULL;
+
+    post_progress(self, GST_PROGRESS_TYPE_START, "Loading the model");
+    self->engine = detector_make_engine(self, &self->labels, &error);
+    if (self->engine == NULL) {
+        post_progress(self, GST_PROGRESS_TYPE_ERROR, error->message);
+        detector_post(self, GST_MESSAGE_ERROR, error);
+        return FALSE;
+    }
+    info = effdet_engine_info(self->engine);
+    text = g_strdup_printf("%s on %s", info->model, info->device);
+    post_progress(self, GST_PROGRESS_TYPE_COMPLETE, text);
+    GST_INFO_OBJECT(self, "%s, %s, %ux%u, %u classes, started in %.0f ms", text, info->precision,
+                    info->input_width, info->input_height, info->n_classes, info->start_ms);
+    self->queue_depth = MIN(info->queue_depth, MAX_DEPTH);
+    self->quit = self->failed = self->lost = self->draining = self->reload_wanted = FALSE;
+    self->stats = (Stats){0};
+    self->collector = g_thread_new("effdet-collect", collect, self);
+    return TRUE;
+}
+
+void detector_stop(GstEffdet *self)
+{
+    if (self->collector == NULL) {
+        return;
+    }
+    g_mutex_lock(&self->lock);
+    self->quit = TRUE;
+    g_cond_broadcast(&self->cond);
+    g_mutex_unlock(&self->lock);
+    loader_join(self);
+    g_thread_join(g_steal_pointer(&self->collector));
+    g_mutex_lock(&self->lock);
+    flight_land_all(self);
+    if (self->late != NULL) {
+        flight_abandon(self, self->late);
+    }
+    g_mutex_unlock(&self->lock);
+    effdet_engine_free(&self->engine);
+    g_clear_pointer(&self->labels, g_array_unref);
+}
