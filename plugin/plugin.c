@@ -4,12 +4,14 @@
 // file.
 #include <gst/gst.h>
 
+#include "detector/gsteffdet.h"
 #include "overlay/overlay.h"
 
 static gboolean plugin_init(GstPlugin *plugin)
 {
     gboolean registered = FALSE;
 
+    registered |= GST_ELEMENT_REGISTER(effdet, plugin);
     registered |= GST_ELEMENT_REGISTER(effdetoverlay, plugin);
     registered |= GST_ELEMENT_REGISTER(overlay, plugin);
     return registered;
