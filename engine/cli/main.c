@@ -20,6 +20,7 @@ static const struct subcommand {
     {"models", command_models, "list known networks and where their weights are"},
     {"inspect", command_inspect, "tell what is in a weights file"},
     {"convert", command_convert, "write any readable weights file as safetensors"},
+    {"fetch", command_fetch, "bring published weights into the model folder"},
 };
 
 static void print_help(void)
