@@ -17,7 +17,7 @@ struct published {
     const char *license; // SPDX
     const char *about;
 };
-// By name, with or without "tf_efficientdet_" in front, or by file name; NULL.
+// By name, with or without "tf_efficientdet_" or "efficientdet-" in front, or by file name; NULL.
 const struct published *published_find(const char *name);
 // All, in order; *count of them.
 const struct published *published_all(unsigned *count);

@@ -72,8 +72,14 @@ const struct published *published_all(unsigned *count)
 
 const struct published *published_find(const char *name)
 {
-    static const char prefix[] = "tf_efficientdet_";
-    const char *brief = g_str_has_prefix(name, prefix) ? name + strlen(prefix) : name;
+    static const char *const prefixes[] = {"tf_efficientdet_",
+                                           "efficientdet-"}; // rwightman's, google's
+    const char *brief = name;
+    for (unsigned i = 0; i < G_N_ELEMENTS(prefixes); i++) {
+        if (g_str_has_prefix(name, prefixes[i])) {
+            brief = name + strlen(prefixes[i]);
+        }
+    }
     for (unsigned i = 0; i < G_N_ELEMENTS(catalogue); i++) {
         if (strcmp(catalogue[i].name, brief) == 0 || strcmp(catalogue[i].file, name) == 0) {
             return &catalogue[i];

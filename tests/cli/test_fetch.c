@@ -327,6 +327,7 @@ static void test_catalogue(void)
         }
     }
     g_assert_cmpstr(published_find("tf_efficientdet_lite4")->name, ==, "lite4");
+    g_assert_cmpstr(published_find("efficientdet-d7x")->name, ==, "d7x");
     g_assert_null(published_find("d8"));
 }
 
