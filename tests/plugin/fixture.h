@@ -33,10 +33,13 @@ guint64 fixture_stat(GstHarness *h, const gchar *name);
 #define fixture_wait_until(condition)                                                              \
     do {                                                                                           \
         gint64 end_ = g_get_monotonic_time() + 2 * G_USEC_PER_SEC;                                 \
-        while (!(condition) && g_get_monotonic_time() < end_) {                                    \
+        gboolean met_;                                                                             \
+        while (!(met_ = (condition)) && g_get_monotonic_time() < end_) {                           \
             g_usleep(500);                                                                         \
         }                                                                                          \
-        g_assert_true(condition);                                                                  \
+        if (!met_) {                                                                               \
+            g_error("%s: not within two seconds", #condition);                                     \
+        }                                                                                          \
     } while (0)
 
 // Messages of the types on the bus now; the last one's error goes to *error. (nullable error)
