@@ -1,6 +1,7 @@
 // SPDX-FileCopyrightText: effdet contributors
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// What the subcommands share: exit codes, the one error line, option parsing, JSON output. No engine code.
+// What the subcommands share: exit codes, the one error line, option parsing, JSON output. No
+// engine code.
 #pragma once
 
 #include "base/util.h"
@@ -20,13 +21,16 @@ int command_infer(int argc, char **argv);
 int command_inspect(int argc, char **argv);
 int command_models(int argc, char **argv);
 
-// Prints one line on stderr, "effdet: " in front, line breaks in the text turned into spaces, and returns EXIT_FAILED.
+// Prints one line on stderr, "effdet: " in front, line breaks in the text turned into spaces, and
+// returns EXIT_FAILED.
 int cli_fail(const char *format, ...) G_GNUC_PRINTF(1, 2);
 // The same with a pointer to --help, for a command line that cannot be meant; returns EXIT_USAGE.
 int cli_usage(const char *format, ...) G_GNUC_PRINTF(1, 2);
 
-// A context for `effdet SUBCOMMAND ARGUMENTS`; summary and description are the text around the options.
-GOptionContext *cli_context(const char *arguments, const char *summary, const char *description) WARN_UNUSED;
+// A context for `effdet SUBCOMMAND ARGUMENTS`; summary and description are the text around the
+// options.
+GOptionContext *cli_context(const char *arguments, const char *summary,
+                            const char *description) WARN_UNUSED;
 // Parses; false when the command line is wrong (then the line on stderr is printed).
 bool cli_parse(GOptionContext *context, int argc, char **argv) WARN_UNUSED;
 

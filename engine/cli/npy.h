@@ -5,10 +5,12 @@
 
 #include "base/util.h"
 
-// Reads a file of format 1.0, 2.0 or 3.0 whose rank is `rank`. shape gets its dimensions, each at least 1; the result is row-major and to be
-// freed with g_free(). NULL with *error, which names the file, for any other type, order or rank, and for a file that is not exactly as
-// long as its header says.
+// Reads a file of format 1.0, 2.0 or 3.0 whose rank is `rank`. shape gets its dimensions, each at
+// least 1; the result is row-major and to be freed with g_free(). NULL with *error, which names the
+// file, for any other type, order or rank, and for a file that is not exactly as long as its header
+// says.
 float *npy_read(const char *path, int rank, int64_t *shape, GError **error) WARN_UNUSED;
 
 // Writes format 1.0, "<f4", C order; overwrites. On failure nothing is left at `path`.
-bool npy_write(const char *path, const int64_t *shape, int rank, const float *data, GError **error) WARN_UNUSED;
+bool npy_write(const char *path, const int64_t *shape, int rank, const float *data,
+               GError **error) WARN_UNUSED;

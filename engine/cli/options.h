@@ -14,8 +14,10 @@ struct model_options {
 
 // Adds the options to the context; `options` must be zeroed and outlive it.
 void model_options_add(struct model_options *options, GOptionContext *context);
-// Fills params, whose strings stay owned by `options`; false when a value is wrong (then the line on stderr is printed).
-bool model_options_params(const struct model_options *options, EffdetEngineParams *params) WARN_UNUSED;
+// Fills params, whose strings stay owned by `options`; false when a value is wrong (then the line
+// on stderr is printed).
+bool model_options_params(const struct model_options *options,
+                          EffdetEngineParams *params) WARN_UNUSED;
 void model_options_finish(struct model_options *options);
 
 // "WxH" with both from 1 to 16384; false when it is anything else.
