@@ -13,6 +13,7 @@
 
 #define DEFAULT_MODEL "person"
 #define TF_PREFIX "tf_efficientdet_"
+#define ZYLO_PREFIX "zylo117-" // "zylo117-d1": that author's weights, whichever others are there
 
 // A folder with the names in it, sorted, so that the choice does not depend on the file system.
 struct folder {
@@ -170,11 +171,28 @@ static void add_pattern(GArray *patterns, char *prefix, const char *suffix, bool
     g_array_append_val(patterns, pattern);
 }
 
-static GArray *patterns_of(const char *name)
+static GArray *patterns_new(void)
 {
     GArray *patterns = g_array_new(FALSE, FALSE, sizeof(struct pattern));
     g_array_set_clear_func(patterns, pattern_clear);
+    return patterns;
+}
+
+static void add_zylo_pattern(GArray *patterns, const char *brief)
+{
+    // zylo117 counts on after d7
+    const char *number = g_str_equal(brief, "d7x") ? "d8" : brief;
+    add_pattern(patterns, g_strconcat("efficientdet-", number, NULL), ".pth", false);
+}
+
+static GArray *patterns_of(const char *name)
+{
+    GArray *patterns = patterns_new();
     const char *brief = short_name(name);
+    if (g_str_has_prefix(name, ZYLO_PREFIX)) {
+        add_zylo_pattern(patterns, name + strlen(ZYLO_PREFIX));
+        return patterns;
+    }
     if (brief != name) {
         add_pattern(patterns, g_strdup(name), ".safetensors", true);
     }
@@ -182,10 +200,7 @@ static GArray *patterns_of(const char *name)
     add_pattern(patterns, g_strdup(brief), ".safetensors", true);
     add_pattern(patterns, g_strconcat(TF_PREFIX, brief, NULL), ".safetensors", true);
     add_pattern(patterns, g_strconcat(TF_PREFIX, brief, NULL), ".pth", true);
-    add_pattern(patterns, g_strconcat("efficientdet-", brief, NULL), ".pth", false);
-    if (g_str_equal(brief, "d7x")) { // zylo117 counts on: coefficient 8
-        add_pattern(patterns, g_strdup("efficientdet-d8"), ".pth", false);
-    }
+    add_zylo_pattern(patterns, brief);
     add_pattern(patterns, g_strdup(brief), ".pth", true);
     return patterns;
 }
@@ -260,14 +275,14 @@ static char *find_checkpoint_folder(GPtrArray *folders, const char *name)
 
 static const struct arch *find_arch(const char *name)
 {
-    if (g_str_has_prefix(name,
-                         "efficientdet-")) { // TensorFlow's name, not rwightman's efficientdet_d0
-        const struct arch *arch = arch_find(short_name(name));
-        if (arch) {
-            return arch;
-        }
+    if (g_str_has_prefix(name, ZYLO_PREFIX)) {
+        return arch_find(name + strlen(ZYLO_PREFIX));
     }
-    return arch_find(name);
+    const struct arch *arch = NULL;
+    if (g_str_has_prefix(name, "efficientdet-")) { // not rwightman's efficientdet_d0
+        arch = arch_find(short_name(name));
+    }
+    return arch ? arch : arch_find(name);
 }
 
 static bool looks_like_path(const char *model)
@@ -276,22 +291,23 @@ static bool looks_like_path(const char *model)
            g_str_has_suffix(model, ".pth") || g_str_has_suffix(model, ".pt");
 }
 
-static void set_miss(const char *name, bool known, GPtrArray *paths, GError **error)
+static void set_miss(const char *name, bool known, GArray *patterns, GPtrArray *paths,
+                     GError **error)
 {
     g_autoptr(GString) where = g_string_new(NULL);
     for (guint i = 0; i < paths->len; i++) {
         g_string_append_printf(where, "%s%s", i ? ", " : "", (const char *)paths->pdata[i]);
     }
-    const char *brief = short_name(name);
     g_autoptr(GString) what = g_string_new(NULL);
-    if (brief != name) {
-        g_string_append_printf(what, "%s*.safetensors, ", name);
+    for (guint i = 0; i < patterns->len; i++) {
+        const struct pattern *pattern = &g_array_index(patterns, struct pattern, i);
+        g_string_append_printf(what, "%s%s%s%s", i ? ", " : "", pattern->prefix,
+                               pattern->open ? "*" : "", pattern->suffix);
     }
-    g_string_append_printf(what,
-                           "%1$s.safetensors, %1$s*.{safetensors,pth}, "
-                           "tf_efficientdet_%1$s*.{safetensors,pth}, efficientdet-%1$s.pth, "
-                           "efficientdet-%1$s/",
-                           brief);
+    const char *brief = short_name(name);
+    if (!g_str_has_prefix(name, ZYLO_PREFIX)) {
+        g_string_append_printf(what, ", efficientdet-%s/", brief);
+    }
     if (known) {
         g_set_error(error, EFFDET_ERROR, EFFDET_ERROR_NOT_FOUND,
                     "no weights for model \"%s\": looked for %s in %s; \"effdet fetch %s\" "
@@ -309,16 +325,31 @@ static void set_miss(const char *name, bool known, GPtrArray *paths, GError **er
     }
 }
 
+// Any name but the few short ones is first of all a file's own name, as effdet_models() lists it.
+static bool is_own_name(const char *name, bool known)
+{
+    return !g_str_equal(name, DEFAULT_MODEL) && !(known && short_name(name) == name);
+}
+
 static char *search_name(const char *name, bool known, GPtrArray *paths, GError **error)
 {
     g_autoptr(GPtrArray) folders = read_folders(paths);
     g_autoptr(GArray) patterns = patterns_of(name);
-    char *path = find_file(folders, patterns);
+    char *path = NULL;
+    if (is_own_name(name, known)) {
+        g_autoptr(GArray) exact = patterns_new();
+        add_pattern(exact, g_strdup(name), ".safetensors", false);
+        add_pattern(exact, g_strdup(name), ".pth", false);
+        path = find_file(folders, exact);
+    }
+    if (!path) {
+        path = find_file(folders, patterns);
+    }
     if (!path) {
         path = find_checkpoint_folder(folders, name);
     }
     if (!path) {
-        set_miss(name, known, paths, error);
+        set_miss(name, known, patterns, paths, error);
     }
     return path;
 }

@@ -125,6 +125,9 @@ static void test_patterns(struct fixture *fixture, gconstpointer data)
         {"efficientdet-d1", "tf_efficientdet_d1.pth", true},
         {"efficientdet_d1", "efficientdet_d1-bb7e98fe.pth", true},
         {"efficientdet_d1", "tf_efficientdet_d1.pth", false},
+        {"zylo117-d1", "efficientdet-d1.pth", true},
+        {"zylo117-d1", "tf_efficientdet_d1.pth", false},
+        {"zylo117-d7x", "efficientdet-d8.pth", true},
         {"shelf", "shelf-cam.v2.safetensors", true},
         {"shelf", "shelf.pth", true},
         {"shelf", "shelfcam.safetensors", false},
@@ -194,6 +197,7 @@ static void test_architecture(struct fixture *fixture, gconstpointer data)
         {"lite3x", "tf_efficientdet_lite3x"},
         {"efficientdet-d1", "tf_efficientdet_d1"},
         {"efficientdet_d1", "efficientdet_d1"},
+        {"zylo117-d1", "tf_efficientdet_d1"},
         {"person", NULL},
         {NULL, NULL},
     };
@@ -213,13 +217,15 @@ static void test_miss(struct fixture *fixture, gconstpointer data)
     g_autofree char *known = miss("d1", NULL);
     assert_contains(known, "effdet fetch d1");
     assert_contains(known, "d1.safetensors");
-    assert_contains(known, "tf_efficientdet_d1*.{safetensors,pth}");
+    assert_contains(known, "tf_efficientdet_d1*.pth");
     assert_contains(known, fixture->first);
     assert_contains(known, fixture->second);
     g_autofree char *user = g_build_filename(g_get_user_data_dir(), "effdet", "models", NULL);
     assert_contains(known, user);
     g_autofree char *full = miss("tf_efficientdet_d1", NULL);
     assert_contains(full, "effdet fetch d1");
+    g_autofree char *zylo = miss("zylo117-d1", NULL);
+    assert_contains(zylo, "effdet fetch zylo117-d1");
     g_autofree char *unknown = miss("unheard-of", NULL);
     assert_contains(unknown, "unheard-of");
     assert_contains(unknown, "effdet models");
@@ -246,6 +252,9 @@ static void test_models(struct fixture *fixture, gconstpointer data)
     g_autofree char *person = touch(fixture->first, "sub/person-lite0.fp16.safetensors");
     g_autofree char *mine = touch(fixture->second, "shelf.safetensors");
     g_autofree char *other = touch(fixture->first, "notes.txt");
+    g_autofree char *tf = touch(fixture->first, "tf_efficientdet_d1.pth");
+    g_autofree char *zylo = touch(fixture->second, "efficientdet-d1.pth");
+    g_autofree char *longer = touch(fixture->first, "shelf-2.safetensors");
     g_autoptr(GPtrArray) models = effdet_models();
     const EffdetModel *model = find_model(models, "d7x");
     g_assert_nonnull(model);
@@ -263,6 +272,9 @@ static void test_models(struct fixture *fixture, gconstpointer data)
     g_assert_nonnull(model);
     g_assert_cmpstr(model->path, ==, mine);
     g_assert_cmpstr(model->architecture, ==, NULL);
+    model = find_model(models, "efficientdet-d1");
+    g_assert_nonnull(model);
+    g_assert_cmpstr(model->path, ==, zylo);
     g_assert_null(find_model(models, "notes"));
     g_assert_null(find_model(models, "tf_efficientdet_d7x-f390b87c"));
     g_assert_null(find_model(models, "person-lite0.fp16"));
