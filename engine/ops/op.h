@@ -54,5 +54,6 @@ bool op_use_texel(const struct op_env *env, const char *stem, const struct bindi
                   int n);
 // Variant forced for a stem by EFFDET_VARIANT=stem:name,..., or NULL.
 const char *op_forced_variant(const char *stem);
+// Names that EFFDET_VARIANT takes for a stem are listed by variant_names() in ops/variant.h.
 // Checks the group counts against the device's limits and appends.
 bool op_emit(struct op_env *env, struct dispatch *dispatch, GError **error) WARN_UNUSED;

@@ -1,0 +1,194 @@
+// SPDX-FileCopyrightText: effdet contributors
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Depthwise convolution: weights [C / 4][k * k][4]. With partial sums the tile is the one that the
+// graph sized them for.
+#include "ops/ops.h"
+
+#include "effdet/effdet.h"
+#include "net/tiles.h"
+
+#define PARTIAL_LOCAL 64 // workgroup size where every workgroup leaves one partial sum
+
+static int tile_count(const struct value *output, int rows, int cols)
+{
+    int tiles = 0;
+    for (int l = 0; l < output->n_levels; l++) {
+        tiles += ceil_div(output->level[l].height, rows) * ceil_div(output->level[l].width, cols);
+    }
+    return tiles;
+}
+
+int op_partials(const struct op_env *env, int value)
+{
+    int tiles = graph_value(env->graph, value)->pixels;
+    return plan_for(env->device, env->cpu_plan)->group_partial ? ceil_div(tiles, PARTIAL_LOCAL)
+                                                               : tiles;
+}
+
+struct shape {
+    const struct value *output;
+    int blocks, kernel;
+    bool partial;
+};
+
+static double cost(const struct class_plan *plan, const struct variant *variant, const void *data)
+{
+    const struct shape *shape = data;
+    int tiles = tile_count(shape->output, variant->rows, variant->cols);
+    double groups = (double)ceil_div(tiles, variant->local) * shape->blocks;
+    return variant_cost(plan, variant, groups, shape->kernel * shape->kernel);
+}
+
+// The tile of the partial sums; the workgroup size matters only when it is what is summed up.
+static const struct variant *partial_variant(const struct class_plan *plan)
+{
+    for (const struct variant *v = plan->depthwise; v->tile; v++) {
+        if (v->rows == DEPTHWISE_TILE_ROWS && v->cols == DEPTHWISE_TILE_COLS &&
+            v->local == PARTIAL_LOCAL) {
+            return v;
+        }
+    }
+    g_assert_not_reached();
+}
+
+static struct binding pack_weights(struct op_env *env, const struct folded *folded)
+{
+    int taps = folded->kernel * folded->kernel;
+    g_autofree float *packed = g_new0(float, (size_t)channel_blocks(folded->outputs) * taps * 4);
+    for (int c = 0; c < folded->outputs; c++) {
+        for (int t = 0; t < taps; t++) {
+            packed[(c / 4 * taps + t) * 4 + c % 4] = folded->weight[c * taps + t];
+        }
+    }
+    return op_pack(env, packed, (size_t)channel_blocks(folded->outputs) * taps * 4, env->half);
+}
+
+static void fill_levels(struct depthwise_push *push, const struct value *input,
+                        const struct value *output, const struct variant *variant)
+{
+    for (int l = 0; l < output->n_levels; l++) {
+        push->level_size[l] = packed_size(input->level[l]);
+        push->level_tile[l] = push->tiles;
+        if (output->n_levels > 1) { // of a view, the slice has the offset already
+            push->x_level[l] += (uint32_t)input->level[l].offset;
+            push->y_level[l] += (uint32_t)output->level[l].offset;
+        }
+        push->tiles += (uint32_t)(ceil_div(output->level[l].height, variant->rows) *
+                                  ceil_div(output->level[l].width, variant->cols));
+    }
+}
+
+static bool emit_window(struct op_env *env, const struct node *node, const struct variant *variant,
+                        struct binding weights, struct binding bias, int first, int count,
+                        GError **error)
+{
+    const struct value *input = graph_value(env->graph, node->inputs[0]);
+    const struct value *output = graph_value(env->graph, node->output);
+    struct slice x = op_slice(env, node->inputs[0], first, count, false);
+    struct slice y = op_slice(env, node->output, first, count, true);
+    struct depthwise_push push = {
+        .block_first = (uint32_t)first, .x_pitch = x.pitch, .y_pitch = y.pitch};
+    for (int l = 0; l < LEVELS_MAX; l++) {
+        push.x_level[l] = x.first;
+        push.y_level[l] = y.first;
+    }
+    fill_levels(&push, input, output, variant);
+    bool groups = plan_for(env->device, env->cpu_plan)->group_partial;
+    struct launch launch;
+    launch_init(&launch, env, node, "depthwise", variant);
+    g_autofree char *suffix = g_strdup_printf("_k%ds%d", node->kernel, node->stride);
+    launch.suffix = suffix;
+    launch_spec(&launch, DEPTHWISE_SPEC_LEVELS, (uint32_t)output->n_levels);
+    launch_spec(&launch, DEPTHWISE_SPEC_SYMMETRIC, node->pad == PAD_SYMMETRIC);
+    launch_spec(&launch, DEPTHWISE_SPEC_PARTIAL, PARTIAL_NONE);
+    launch_bind(&launch, 0, x.binding);
+    launch_bind(&launch, 1, weights);
+    launch_bind_float(&launch, 2, bias);
+    launch_bind(&launch, 3, y.binding);
+    launch_bind_float(&launch, 4, y.binding); // unless there are partial sums
+    if (node->partial >= 0) {
+        struct slice partial = op_slice(env, node->partial, first, count, true);
+        push.partial_first = partial.first;
+        push.partial_pitch = partial.pitch;
+        launch_spec(&launch, DEPTHWISE_SPEC_PARTIAL, groups ? PARTIAL_GROUP : PARTIAL_INVOCATION);
+        launch_bind_float(&launch, 4, partial.binding);
+    }
+    launch.dispatch.flops =
+        2.0 * output->pixels * MIN(4 * count, output->channels) * node->kernel * node->kernel;
+    return launch_emit(&launch, &push, sizeof push,
+                       (uint32_t)ceil_div((int)push.tiles, variant->local), (uint32_t)count, error);
+}
+
+static bool check(const struct op_env *env, const struct node *node, const struct folded *folded,
+                  GError **error)
+{
+    const struct value *input = graph_value(env->graph, node->inputs[0]);
+    const struct value *output = graph_value(env->graph, node->output);
+    bool fits = input->channels == folded->outputs && output->channels == folded->outputs &&
+                folded->n_levels == 1 && input->n_levels == output->n_levels &&
+                (node->kernel == 3 || node->kernel == 5) && node->stride >= 1 && node->stride <= 2;
+    for (int l = 0; fits && l < output->n_levels; l++) {
+        const struct extent *in = &input->level[l], *out = &output->level[l];
+        fits = out->height == conv_output_size(in->height, node->stride) &&
+               out->width == conv_output_size(in->width, node->stride) && in->height < 65536 &&
+               in->width < 65536;
+    }
+    if (node->partial >= 0) {
+        const struct extent *out = &output->level[0];
+        fits = fits && output->n_levels == 1 &&
+               graph_value(env->graph, node->partial)->pixels ==
+                   depthwise_tiles(out->height, out->width);
+    }
+    if (!fits) {
+        g_set_error(error, EFFDET_ERROR, EFFDET_ERROR_FAILED,
+                    "node '%s': no depthwise %dx%d, stride %d, from %d channels of %dx%d to %d of "
+                    "%dx%d",
+                    node->name, node->kernel, node->kernel, node->stride, input->channels,
+                    input->level[0].width, input->level[0].height, output->channels,
+                    output->level[0].width, output->level[0].height);
+    }
+    return fits;
+}
+
+bool op_depthwise_dispatch(struct op_env *env, const struct node *node, const struct folded *folded,
+                           GError **error)
+{
+    const int values[] = {node->inputs[0], node->output, node->partial};
+    int window, blocks = channel_blocks(folded->outputs);
+    if (!check(env, node, folded, error) || !op_window(env, values, 3, &window, error)) {
+        return false;
+    }
+    const struct class_plan *plan = plan_for(env->device, env->cpu_plan);
+    struct shape shape = {graph_value(env->graph, node->output), MIN(window, blocks), node->kernel,
+                          node->partial >= 0};
+    const struct variant *variant =
+        op_choose(env, "depthwise", plan->depthwise, cost, &shape, error);
+    if (!variant) {
+        return false;
+    }
+    if (node->partial >= 0) {
+        variant = partial_variant(plan);
+    }
+    struct binding weights = pack_weights(env, folded);
+    g_autofree float *padded = g_new0(float, (size_t)blocks * 4);
+    for (int c = 0; c < folded->outputs; c++) {
+        padded[c] = folded->bias[c];
+    }
+    struct binding bias = op_pack(env, padded, (size_t)blocks * 4, false);
+    for (int first = 0; first < blocks; first += window) {
+        if (!emit_window(env, node, variant, weights, bias, first, MIN(window, blocks - first),
+                         error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool op_depthwise_prepare(struct op_env *env, const struct node *node, GError **error)
+{
+    struct folded folded = {0};
+    bool ok = fold_node(env->checkpoint, env->graph, node, &folded, error) &&
+              op_depthwise_dispatch(env, node, &folded, error);
+    folded_finish(&folded);
+    return ok;
+}

@@ -1,0 +1,173 @@
+// SPDX-FileCopyrightText: effdet contributors
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// 1x1 convolution: weights [outputs / 4][inputs / 4][4][4], one table of bias (and scale) a level.
+#include "ops/ops.h"
+
+#include "effdet/effdet.h"
+
+#define MAX_TILE_BLOCKS 4 // channel blocks of the largest tile
+
+struct shape {
+    int pixels, outputs, inputs; // outputs, inputs: blocks of four channels
+};
+
+static double cost(const struct class_plan *plan, const struct variant *variant, const void *data)
+{
+    const struct shape *shape = data;
+    double groups = (double)ceil_div(shape->pixels, variant->local * variant->cols) *
+                    ceil_div(shape->outputs * 4, variant->channels);
+    return variant_cost(plan, variant, groups, shape->inputs * 4.0);
+}
+
+static struct binding pack_weights(struct op_env *env, const struct folded *folded, int rows)
+{
+    int inputs = channel_blocks(folded->inputs);
+    size_t count = (size_t)rows * (size_t)inputs * 16;
+    g_autofree float *packed = g_new0(float, count);
+    for (int o = 0; o < folded->outputs; o++) {
+        for (int i = 0; i < folded->inputs; i++) {
+            size_t at = ((size_t)(o / 4) * (size_t)inputs + (size_t)(i / 4)) * 16;
+            packed[at + (size_t)(o % 4 * 4 + i % 4)] =
+                folded->weight[(size_t)o * (size_t)folded->inputs + (size_t)i];
+        }
+    }
+    return op_pack(env, packed, count, env->half);
+}
+
+static struct binding pack_table(struct op_env *env, const struct folded *folded, int rows)
+{
+    int levels = folded->n_levels;
+    size_t count = (size_t)rows * 4 * (size_t)levels * (levels > 1 ? 2 : 1);
+    g_autofree float *table = g_new0(float, count);
+    for (int l = 0; l < levels; l++) {
+        for (int o = 0; o < folded->outputs; o++) {
+            int from = l * folded->outputs + o;
+            table[l * rows * 4 + o] = folded->bias[from];
+            if (levels > 1) {
+                table[(levels + l) * rows * 4 + o] = folded->scale[from];
+            }
+        }
+    }
+    return op_pack(env, table, count, false);
+}
+
+// Everything of a node that its dispatches share.
+struct pointwise {
+    const struct node *node;
+    const struct folded *folded;
+    const struct variant *variant;
+    struct binding weights, table;
+    int outputs, inputs, rows; // blocks; rows: of the padded tables
+};
+
+static bool emit_window(struct op_env *env, const struct pointwise *op, int first, int count,
+                        int k_first, int k_count, GError **error)
+{
+    const struct node *node = op->node;
+    const struct value *input = graph_value(env->graph, node->inputs[0]);
+    const struct value *output = graph_value(env->graph, node->output);
+    struct slice x = op_slice(env, node->inputs[0], k_first, k_count, false);
+    struct slice y = op_slice(env, node->output, first, count, true);
+    struct pointwise_push push = {
+        .pixels = (uint32_t)output->pixels,
+        .blocks = (uint32_t)count,
+        .block_first = (uint32_t)first,
+        .table_blocks = (uint32_t)op->rows,
+        .k_first = (uint32_t)k_first,
+        .k_count = (uint32_t)k_count,
+        .k_total = (uint32_t)op->inputs,
+        .x_first = x.first,
+        .x_pitch = x.pitch,
+        .y_first = y.first,
+        .y_pitch = y.pitch,
+    };
+    for (int l = 0; l < output->n_levels; l++) {
+        push.level_first[l] = (uint32_t)output->level[l].offset;
+    }
+    bool finish = k_first + k_count == op->inputs;
+    struct launch launch;
+    launch_init(&launch, env, node, "pointwise", op->variant);
+    launch_spec(&launch, POINTWISE_SPEC_INPUT_SCALE, node->scale >= 0);
+    launch_spec(&launch, POINTWISE_SPEC_RESIDUAL, node->residual >= 0 && finish);
+    launch_spec(&launch, POINTWISE_SPEC_LEVELS, (uint32_t)op->folded->n_levels);
+    launch_spec(&launch, POINTWISE_SPEC_ACCUMULATE, k_first > 0);
+    launch_spec(&launch, POINTWISE_SPEC_FINISH, finish);
+    launch_bind(&launch, 0, x.binding);
+    launch_bind(&launch, 1, op->weights);
+    launch_bind_float(&launch, 2, op->table);
+    launch_bind(&launch, 3, y.binding);
+    launch_bind_float(&launch, 4, op->table); // unless there is a vector
+    launch_bind(&launch, 5, op->weights);     // unless there is a residual
+    if (node->scale >= 0) {
+        struct slice factors = op_slice(env, node->scale, 0, op->inputs, false);
+        push.factors_first = factors.first;
+        push.factors_pitch = factors.pitch;
+        launch_bind_float(&launch, 4, factors.binding);
+    }
+    if (node->residual >= 0 && finish) {
+        struct slice residual = op_slice(env, node->residual, first, count, false);
+        push.residual_first = residual.first;
+        push.residual_pitch = residual.pitch;
+        launch_bind(&launch, 5, residual.binding);
+    }
+    launch.dispatch.flops =
+        2.0 * output->pixels * MIN(4 * count, output->channels) * MIN(4 * k_count, input->channels);
+    const struct variant *variant = op->variant;
+    return launch_emit(&launch, &push, sizeof push,
+                       (uint32_t)ceil_div(output->pixels, variant->local * variant->cols),
+                       (uint32_t)ceil_div(4 * count, variant->channels), error);
+}
+
+bool op_pointwise_dispatch(struct op_env *env, const struct node *node, const struct folded *folded,
+                           GError **error)
+{
+    const struct value *input = graph_value(env->graph, node->inputs[0]);
+    const struct value *output = graph_value(env->graph, node->output);
+    if (input->pixels != output->pixels || input->channels != folded->inputs ||
+        output->channels != folded->outputs ||
+        (folded->n_levels > 1 && folded->n_levels != output->n_levels)) {
+        g_set_error(error, EFFDET_ERROR, EFFDET_ERROR_FAILED,
+                    "node '%s': %d pixels of %d channels to %d of %d with weights for %d to %d",
+                    node->name, input->pixels, input->channels, output->pixels, output->channels,
+                    folded->inputs, folded->outputs);
+        return false;
+    }
+    struct pointwise op = {.node = node,
+                           .folded = folded,
+                           .outputs = channel_blocks(folded->outputs),
+                           .inputs = channel_blocks(folded->inputs)};
+    int window, k_window;
+    const int written[] = {node->output, node->residual};
+    if (!op_window(env, written, 2, &window, error) ||
+        !op_window(env, &node->inputs[0], 1, &k_window, error)) {
+        return false;
+    }
+    struct shape shape = {output->pixels, MIN(window, op.outputs), op.inputs};
+    op.variant = op_choose(env, "pointwise", plan_for(env->device, env->cpu_plan)->pointwise, cost,
+                           &shape, error);
+    if (!op.variant) {
+        return false;
+    }
+    // a tile at the end of any window may reach past the last row
+    op.rows = op.outputs + MAX_TILE_BLOCKS - 1;
+    op.weights = pack_weights(env, folded, op.rows);
+    op.table = pack_table(env, folded, op.rows);
+    for (int first = 0; first < op.outputs; first += window) {
+        int count = MIN(window, op.outputs - first);
+        for (int k = 0; k < op.inputs; k += k_window) {
+            if (!emit_window(env, &op, first, count, k, MIN(k_window, op.inputs - k), error)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+bool op_pointwise_prepare(struct op_env *env, const struct node *node, GError **error)
+{
+    struct folded folded = {0};
+    bool ok = fold_node(env->checkpoint, env->graph, node, &folded, error) &&
+              op_pointwise_dispatch(env, node, &folded, error);
+    folded_finish(&folded);
+    return ok;
+}

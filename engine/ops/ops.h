@@ -1,0 +1,22 @@
+// SPDX-FileCopyrightText: effdet contributors
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// The second half of each op_STEM_prepare(), after the weights were read and folded: packs them and
+// appends the dispatches. Tests call these with weights of their own.
+#pragma once
+
+#include "interface.h"
+#include "ops/launch.h"
+
+bool op_stem_dispatch(struct op_env *env, const struct node *node, const struct folded *folded,
+                      GError **error) WARN_UNUSED;
+bool op_pointwise_dispatch(struct op_env *env, const struct node *node, const struct folded *folded,
+                           GError **error) WARN_UNUSED;
+bool op_depthwise_dispatch(struct op_env *env, const struct node *node, const struct folded *folded,
+                           GError **error) WARN_UNUSED;
+bool op_squeeze_dispatch(struct op_env *env, const struct node *node,
+                         const struct squeeze_weights *weights, GError **error) WARN_UNUSED;
+bool op_node_dispatch(struct op_env *env, const struct node *node, const float factors[MAX_INPUTS],
+                      GError **error) WARN_UNUSED;
+// How many partial sums a depthwise convolution leaves for each channel in a value of this size:
+// one a tile, or one a workgroup.
+int op_partials(const struct op_env *env, int value);

@@ -1,0 +1,124 @@
+// SPDX-FileCopyrightText: effdet contributors
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// The table of kernel variants by class of devices. Numbers for CPU classes are measured on
+// lavapipe; those for GPUs are estimates from other projects' published block sizes.
+#include "ops/variant.h"
+
+#include <string.h>
+
+static const struct variant stem_cpu[] = {
+    {"8x4", 8, 1, 4, 64, 7}, {"16x2", 16, 1, 2, 64, 6}, {"8x4", 8, 1, 4, 16, 7}, {NULL}};
+static const struct variant stem_gpu[] = {
+    {"16x2", 16, 1, 2, 64, 100}, {"8x4", 8, 1, 4, 64, 100}, {"16x2", 16, 1, 2, 32, 90}, {NULL}};
+
+static const struct variant pointwise_cpu[] = {
+    {"16x4", 16, 1, 4, 64, 10}, {"16x4", 16, 1, 4, 32, 10},
+    {"16x4", 16, 1, 4, 16, 10}, {"16x4", 16, 1, 4, 8, 10},
+    {"8x8", 8, 1, 8, 64, 11},   {"8x8", 8, 1, 8, 16, 11},
+    {"16x2", 16, 1, 2, 64, 7},  {"16x2", 16, 1, 2, 16, 7},
+    {"8x4", 8, 1, 4, 64, 9},    {"8x4", 8, 1, 4, 16, 9},
+    {"8x4", 8, 1, 4, 8, 9},     {"4x4", 4, 1, 4, 64, 7},
+    {"4x4", 4, 1, 4, 16, 7},    {"4x1", 4, 1, 1, 64, 3},
+    {"4x1", 4, 1, 1, 8, 3},     {NULL}};
+static const struct variant pointwise_gpu[] = {
+    {"16x4", 16, 1, 4, 64, 100}, {"16x4", 16, 1, 4, 32, 95}, {"8x8", 8, 1, 8, 32, 90},
+    {"16x2", 16, 1, 2, 64, 85},  {"16x2", 16, 1, 2, 32, 80}, {"8x4", 8, 1, 4, 64, 75},
+    {"8x4", 8, 1, 4, 32, 70},    {"4x4", 4, 1, 4, 64, 55},   {"4x4", 4, 1, 4, 32, 50},
+    {"4x1", 4, 1, 1, 64, 30},    {"4x1", 4, 1, 1, 32, 28},   {NULL}};
+// registers are scarce: smaller tiles first
+static const struct variant pointwise_mobile[] = {
+    {"8x4", 8, 1, 4, 64, 100},  {"8x4", 8, 1, 4, 32, 95}, {"16x2", 16, 1, 2, 64, 80},
+    {"4x4", 4, 1, 4, 64, 75},   {"4x4", 4, 1, 4, 32, 70}, {"4x1", 4, 1, 1, 64, 45},
+    {"16x4", 16, 1, 4, 64, 60}, {"8x8", 8, 1, 8, 64, 50}, {NULL}};
+
+static const struct variant depthwise_cpu[] = {
+    {"4x2", 4, 4, 2, 64, 3},   {"4x2", 4, 4, 2, 16, 3},
+    {"4x2", 4, 4, 2, 8, 3},    {"2x2", 4, 2, 2, 64, 2},
+    {"2x2", 4, 2, 2, 16, 2},   {"1x1", 4, 1, 1, 64, 0.8f},
+    {"1x1", 4, 1, 1, 8, 0.8f}, {NULL}};
+static const struct variant depthwise_gpu[] = {{"4x2", 4, 4, 2, 64, 30},   {"2x2", 4, 2, 2, 64, 25},
+                                               {"4x2", 4, 4, 2, 32, 28},   {"2x2", 4, 2, 2, 32, 23},
+                                               {"1x1", 4, 1, 1, 64, 12.f}, {NULL}};
+
+static const struct variant plain[] = {{"", 4, 1, 1, 64, 1}, {NULL}};
+
+static const struct class_plan plans[] = {
+    {CLASS_CPU_OLD, true, false, 0, 160, 4, stem_cpu, pointwise_cpu, depthwise_cpu, plain},
+    {CLASS_CPU_NEW, true, false, 0, 20, 4, stem_cpu, pointwise_cpu, depthwise_cpu, plain},
+    {CLASS_NVIDIA, false, true, 128, 20, 1, stem_gpu, pointwise_gpu, depthwise_gpu, plain},
+    {CLASS_AMD_GCN, false, true, 64, 20, 1, stem_gpu, pointwise_gpu, depthwise_gpu, plain},
+    {CLASS_AMD_RDNA, false, true, 96, 20, 1, stem_gpu, pointwise_gpu, depthwise_gpu, plain},
+    {CLASS_INTEL, false, true, 48, 20, 1, stem_gpu, pointwise_gpu, depthwise_gpu, plain},
+    {CLASS_ADRENO, true, true, 16, 50, 1, stem_gpu, pointwise_mobile, depthwise_gpu, plain},
+    {CLASS_MALI, false, true, 16, 50, 1, stem_gpu, pointwise_mobile, depthwise_gpu, plain},
+    {CLASS_DEFAULT, false, true, 32, 20, 1, stem_gpu, pointwise_gpu, depthwise_gpu, plain},
+};
+
+const struct class_plan *class_plan(enum device_class device_class)
+{
+    for (gsize i = 0; i < G_N_ELEMENTS(plans); i++) {
+        if (plans[i].device_class == device_class) {
+            return &plans[i];
+        }
+    }
+    return &plans[G_N_ELEMENTS(plans) - 1];
+}
+
+const struct class_plan *plan_for(const struct device *device, bool cpu_plan)
+{
+    if (cpu_plan == device->is_cpu) {
+        return class_plan(device->device_class);
+    }
+    return class_plan(cpu_plan ? CLASS_CPU_OLD : CLASS_DEFAULT);
+}
+
+double variant_cost(const struct class_plan *plan, const struct variant *variant, double groups,
+                    double terms)
+{
+    double units = plan->units ? plan->units : (int)g_get_num_processors();
+    double results = (double)variant->local * variant->channels * variant->rows * variant->cols;
+    double rounds = groups <= units ? 1 : groups / units; // the last round is not always full
+    return rounds * (results * terms / (double)variant->rate + (double)plan->group_ns);
+}
+
+const struct variant *variant_find(const struct variant *variants, const char *tile)
+{
+    for (; variants->tile; variants++) {
+        if (g_str_equal(variants->tile, tile)) {
+            return variants;
+        }
+    }
+    return NULL;
+}
+
+static const struct variant *variants_of(const struct class_plan *plan, const char *stem)
+{
+    static const char *const plain_stems[] = {"mean", "squeeze", "scale", "node", NULL};
+    if (g_str_equal(stem, "stem")) {
+        return plan->stem;
+    }
+    if (g_str_equal(stem, "pointwise")) {
+        return plan->pointwise;
+    }
+    if (g_str_equal(stem, "depthwise")) {
+        return plan->depthwise;
+    }
+    return g_strv_contains(plain_stems, stem) ? plan->plain : NULL;
+}
+
+char **variant_names(const char *stem)
+{
+    static const char *const forms[] = {"buffer", "texel"};
+    g_autoptr(GStrvBuilder) names = g_strv_builder_new();
+    const struct variant *variants = variants_of(class_plan(CLASS_DEFAULT), stem);
+    for (gsize f = 0; f < G_N_ELEMENTS(forms) && variants; f++) {
+        for (const struct variant *v = variants; v->tile; v++) {
+            if (variant_find(variants, v->tile) == v) { // not again for another workgroup size
+                g_autofree char *name =
+                    *v->tile ? g_strconcat(forms[f], "_", v->tile, NULL) : g_strdup(forms[f]);
+                g_strv_builder_add(names, name);
+            }
+        }
+    }
+    return g_strv_builder_end(names);
+}

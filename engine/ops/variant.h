@@ -1,0 +1,39 @@
+// SPDX-FileCopyrightText: effdet contributors
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Which kernel variants there are, and which are good on which class of devices: data only.
+#pragma once
+
+#include "gpu/device.h"
+
+// A register tile of one invocation, as built by shaders/meson.build, in workgroups of `local`
+// invocations.
+struct variant {
+    const char *tile; // suffix of the shader build: "16x4"; "" when there is only one
+    int channels;     // results of an invocation: channels x rows x cols
+    int rows, cols;
+    int local;
+    float rate; // multiply-adds a nanosecond of one core or multiprocessor, to compare variants
+};
+
+// What a class of devices likes.
+struct class_plan {
+    enum device_class device_class;
+    bool texel;         // read through texel buffers
+    bool group_partial; // depthwise: one partial sum a workgroup (shared memory) instead of a tile
+    int units;          // workgroups that run at once; 0 = the machine's processors
+    float group_ns;     // cost of a workgroup that does nothing
+    int node_blocks;    // node: channel blocks of an invocation
+    const struct variant *stem, *pointwise, *depthwise, *plain; // each ends with tile == NULL
+};
+
+const struct class_plan *class_plan(enum device_class device_class);
+// The kind of device to plan for: the device's own, unless cpu_plan contradicts it.
+const struct class_plan *plan_for(const struct device *device, bool cpu_plan);
+// Estimated time of `groups` workgroups of a variant that do `terms` multiply-adds for each result.
+double variant_cost(const struct class_plan *plan, const struct variant *variant, double groups,
+                    double terms);
+// "texel_16x4", "buffer_16x4", ...: every name that EFFDET_VARIANT takes for a stem.
+// NULL-terminated, owned; empty for an unknown stem.
+char **variant_names(const char *stem);
+// The first row of a list that starts at `variants` and has this tile, or NULL.
+const struct variant *variant_find(const struct variant *variants, const char *tile);
