@@ -14,7 +14,6 @@
 
 layout(local_size_x_id = SPEC_LOCAL_SIZE) in;
 layout(constant_id = DEPTHWISE_SPEC_LEVELS) const uint LEVELS = 1;
-layout(constant_id = DEPTHWISE_SPEC_SYMMETRIC) const bool SYMMETRIC = false; // padding: symmetric, else SAME
 layout(constant_id = DEPTHWISE_SPEC_PARTIAL) const uint PARTIAL = PARTIAL_NONE;
 
 INPUT(0, x);               // [C / 4][x_pitch][4]
@@ -27,7 +26,7 @@ shared vec4 group_sums[PARTIAL == PARTIAL_GROUP ? gl_WorkGroupSize.x : 1];
 
 int pad_before(int size)
 {
-    if (SYMMETRIC)
+    if (push.symmetric != 0)
         return (STRIDE - 1 + KERNEL - 1) / 2;
     return max(((size + STRIDE - 1) / STRIDE - 1) * STRIDE + KERNEL - size, 0) / 2;
 }

@@ -67,7 +67,6 @@ PUSH_END(preprocess_push)
 #endif
 
 // ---- stem
-#define STEM_SPECS 2
 #if defined(INTERFACE_STEM) || defined(__STDC_VERSION__)
 PUSH_BEGIN(stem_push)
     UINT pixels, blocks;      // results: pixels, and blocks of four channels
@@ -84,7 +83,6 @@ PUSH_END(stem_push)
 #define POINTWISE_SPEC_LEVELS 4
 #define POINTWISE_SPEC_ACCUMULATE 5
 #define POINTWISE_SPEC_FINISH 6
-#define POINTWISE_SPECS 7
 #if defined(INTERFACE_POINTWISE) || defined(__STDC_VERSION__)
 PUSH_BEGIN(pointwise_push)
     UINT pixels, blocks;                // results: pixels, and blocks of four channels
@@ -100,9 +98,7 @@ PUSH_END(pointwise_push)
 
 // ---- depthwise
 #define DEPTHWISE_SPEC_LEVELS 2
-#define DEPTHWISE_SPEC_SYMMETRIC 3
-#define DEPTHWISE_SPEC_PARTIAL 4
-#define DEPTHWISE_SPECS 5
+#define DEPTHWISE_SPEC_PARTIAL 3
 // Partial sums: none, one a tile (an invocation), one a workgroup
 #define PARTIAL_NONE 0
 #define PARTIAL_INVOCATION 1
@@ -110,6 +106,7 @@ PUSH_END(pointwise_push)
 #if defined(INTERFACE_DEPTHWISE) || defined(__STDC_VERSION__)
 PUSH_BEGIN(depthwise_push)
     UINT tiles, block_first;            // tiles of all levels; first channel block in weights and bias
+    UINT symmetric;                     // padding: 1 = symmetric, 0 = SAME
     UINT x_pitch, y_pitch;
     UINT partial_first, partial_pitch;
     UINT level_size[LEVELS_MAX];        // input width << 16 | height
@@ -120,7 +117,6 @@ PUSH_END(depthwise_push)
 #endif
 
 // ---- mean
-#define MEAN_SPECS 2
 #if defined(INTERFACE_MEAN) || defined(__STDC_VERSION__)
 PUSH_BEGIN(mean_push)
     UINT pixels;
@@ -132,7 +128,6 @@ PUSH_END(mean_push)
 // ---- squeeze
 #define SQUEEZE_SPEC_MEANS 2
 #define SQUEEZE_SPEC_HIDDEN 3
-#define SQUEEZE_SPECS 4
 #if defined(INTERFACE_SQUEEZE) || defined(__STDC_VERSION__)
 PUSH_BEGIN(squeeze_push)
     UINT blocks, hidden;      // blocks of four channels; width between the two layers
@@ -144,7 +139,6 @@ PUSH_END(squeeze_push)
 #endif
 
 // ---- scale
-#define SCALE_SPECS 2
 #if defined(INTERFACE_SCALE) || defined(__STDC_VERSION__)
 PUSH_BEGIN(scale_push)
     UINT pixels;
@@ -160,7 +154,6 @@ PUSH_END(scale_push)
 #define NODE_SPEC_SYMMETRIC 7
 #define NODE_SPEC_ZERO 8
 #define NODE_SPEC_BLOCKS 9
-#define NODE_SPECS 10
 #define NODE_INPUTS 4
 // As enum resample in net/graph.h
 #define RESAMPLING_NONE 0

@@ -36,23 +36,25 @@ void main()
         [[unroll]] for (uint p = 0; p < PIXELS; p++)
             sum[p * BLOCKS + b] = start;
     }
-    [[unroll]] for (int tap = 0; tap < 9; tap++) {
-        vec3 v[PIXELS];
-        [[unroll]] for (uint p = 0; p < PIXELS; p++) {
-            const ivec2 at = from[p] + ivec2(tap % 3, tap / 3);
-            const ivec2 near = clamp(at, ivec2(0), size - 1);
-            const vec3 rgb = LOAD(x, push.x_first + near.y * size.x + near.x).rgb;
-            v[p] = at == near ? rgb : vec3(0);
-        }
-        [[unroll]] for (uint b = 0; b < BLOCKS; b++) {
-            [[unroll]] for (uint o = 0; o < 4; o++) {
-                const vec3 w = LOAD(weights, ((push.block_first + block + b) * 4 + o) * 9 + tap).rgb;
-                [[unroll]] for (uint p = 0; p < PIXELS; p++) {
-                    float s = sum[p * BLOCKS + b][o];
-                    s += v[p].r * w.r;
-                    s += v[p].g * w.g;
-                    s += v[p].b * w.b;
-                    sum[p * BLOCKS + b][o] = s;
+    for (int line = 0; line < 3; line++) {
+        [[unroll]] for (int i = 0; i < 3; i++) {
+            vec3 v[PIXELS];
+            [[unroll]] for (uint p = 0; p < PIXELS; p++) {
+                const ivec2 at = from[p] + ivec2(i, line);
+                const ivec2 near = clamp(at, ivec2(0), size - 1);
+                const vec3 rgb = LOAD(x, push.x_first + near.y * size.x + near.x).rgb;
+                v[p] = at == near ? rgb : vec3(0);
+            }
+            [[unroll]] for (uint b = 0; b < BLOCKS; b++) {
+                [[unroll]] for (uint o = 0; o < 4; o++) {
+                    const vec3 w = LOAD(weights, ((push.block_first + block + b) * 4 + o) * 9 + line * 3 + i).rgb;
+                    [[unroll]] for (uint p = 0; p < PIXELS; p++) {
+                        float s = sum[p * BLOCKS + b][o];
+                        s += v[p].r * w.r;
+                        s += v[p].g * w.g;
+                        s += v[p].b * w.b;
+                        sum[p * BLOCKS + b][o] = s;
+                    }
                 }
             }
         }

@@ -86,8 +86,10 @@ static bool emit_window(struct op_env *env, const struct node *node, const struc
     const struct value *output = graph_value(env->graph, node->output);
     struct slice x = op_slice(env, node->inputs[0], first, count, false);
     struct slice y = op_slice(env, node->output, first, count, true);
-    struct depthwise_push push = {
-        .block_first = (uint32_t)first, .x_pitch = x.pitch, .y_pitch = y.pitch};
+    struct depthwise_push push = {.block_first = (uint32_t)first,
+                                  .symmetric = node->pad == PAD_SYMMETRIC,
+                                  .x_pitch = x.pitch,
+                                  .y_pitch = y.pitch};
     for (int l = 0; l < LEVELS_MAX; l++) {
         push.x_level[l] = x.first;
         push.y_level[l] = y.first;
@@ -99,7 +101,6 @@ static bool emit_window(struct op_env *env, const struct node *node, const struc
     g_autofree char *suffix = g_strdup_printf("_k%ds%d", node->kernel, node->stride);
     launch.suffix = suffix;
     launch_spec(&launch, DEPTHWISE_SPEC_LEVELS, (uint32_t)output->n_levels);
-    launch_spec(&launch, DEPTHWISE_SPEC_SYMMETRIC, node->pad == PAD_SYMMETRIC);
     launch_spec(&launch, DEPTHWISE_SPEC_PARTIAL, PARTIAL_NONE);
     launch_bind(&launch, 0, x.binding);
     launch_bind(&launch, 1, weights);

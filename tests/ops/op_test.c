@@ -251,6 +251,11 @@ void op_test_run(struct op_test *test, const int *outputs, int n)
     g_autofree uint8_t *before = fill_arena(test);
     g_autofree uint8_t *second = g_malloc(test->graph.arena_bytes);
     test->result = g_malloc(test->graph.arena_bytes);
+    for (guint i = 0; i < test->env.dispatches->len; i++) {
+        const struct dispatch *dispatch = &g_array_index(test->env.dispatches, struct dispatch, i);
+        const char *form = g_str_has_prefix(dispatch->variant, "texel") ? "texel" : "buffer";
+        g_assert_true(strstr(test->name, form) != NULL); // what was asked for is what is tested
+    }
     g_byte_array_set_size(test->env.packed, MAX(test->env.packed->len, 16));
     bool ok = buffer_init(&test->arena, device, test->graph.arena_bytes, MEMORY_DEVICE, &error) &&
               buffer_init(&test->weights, device, test->env.packed->len, MEMORY_DEVICE, &error) &&
@@ -278,12 +283,17 @@ void op_test_run(struct op_test *test, const int *outputs, int n)
 
 struct ref_tensor op_test_read(const struct op_test *test, int id)
 {
+    return op_test_read_first(test, id, graph_value(&test->graph, id)->pixels);
+}
+
+struct ref_tensor op_test_read_first(const struct op_test *test, int id, int count)
+{
     const struct value *value = graph_value(&test->graph, id);
     bool map = value->n_levels == 1;
     struct ref_tensor tensor = ref_new(value->channels, map ? value->level[0].height : 1,
                                        map ? value->level[0].width : value->pixels);
     for (int c = 0; c < 4 * channel_blocks(value->channels); c++) {
-        for (int p = 0; p < value->pixels; p++) {
+        for (int p = 0; p < count; p++) {
             const uint8_t *from = test->result + place(test, value, c, p);
             float number;
             memcpy(&number, from, sizeof number);

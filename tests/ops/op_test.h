@@ -46,6 +46,8 @@ void op_test_plan(struct op_test *test);
 void op_test_run(struct op_test *test, const int *outputs, int n);
 // A value (or level of one) after the run.
 struct ref_tensor op_test_read(const struct op_test *test, int value);
+// Only the first `count` pixels of it; the others are not looked at.
+struct ref_tensor op_test_read_first(const struct op_test *test, int value, int count);
 // Marks the test failed and prints the tuple and the first bad index unless the largest error is at
 // most `relative` (in fp16 + 2^-10, two roundings to storage) times the largest wanted value, and
 // NMSE at most 1e-10, in fp16 1e-6.
