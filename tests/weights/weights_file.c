@@ -50,7 +50,9 @@ struct file_tensor *weights_file_add(struct weights_file *file, const char *name
     tensor->name = g_strdup(name);
     tensor->dtype = dtype;
     tensor->rank = rank;
-    memcpy(tensor->shape, shape, sizeof shape[0] * rank);
+    for (int i = 0; i < rank; i++) {
+        tensor->shape[i] = shape[i];
+    }
     tensor->values = g_memdup2(values, sizeof(float) * elements(tensor));
     g_ptr_array_add(file->tensors, tensor);
     return tensor;
