@@ -1,8 +1,9 @@
 // SPDX-FileCopyrightText: effdet contributors
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// The whole network on the device against the naive one in double: every architecture family, precision and plan; races and poison.
+// The whole network on the device against the naive one in double: every architecture family,
+// precision and plan; races and poison.
 #include "effdet/effdet.h"
-#include "network.h"
+#include "device_network.h"
 #include "reference/network.h"
 
 #include <math.h>
@@ -20,7 +21,8 @@ struct test_case {
     bool slow;
 };
 
-// The cases of the specification's section 13, then what they leave out: other class counts and anchor sets, PAN and softmax fusion, odd sizes.
+// The cases of the specification's section 13, then what they leave out: other class counts and
+// anchor sets, PAN and softmax fusion, odd sizes.
 static const struct test_case cases[] = {
     {"efficientdet_d0", 256, 256, 1.4, 1.4, 90, 3},
     {"efficientdet_q0", 256, 256, 1.4, 1.4, 90, 3},
@@ -34,8 +36,10 @@ static const struct test_case cases[] = {
     {"tf_efficientdet_lite0", 97, 131, 1, 1, 1, 3},
     {"tf_efficientdet_lite0", 33, 65, 1, 1, 7, 1},
     {"efficientdet_q1", 128, 160, 1.3, 1.3, 3, 3},
-    {"tf_efficientdet_d0", 128, 128, 1.4, 1.4, 2, 2, .layout = FPN_PAN, .fusion = FUSION_SOFTMAX, .change_fpn = true},
-    {"tf_efficientdet_d0", 96, 64, 1.4, 1.4, 5, 3, .pool = POOL_PAD_ZERO, .layout = FPN_PAN, .fusion = FUSION_SUM, .change_fpn = true},
+    {"tf_efficientdet_d0", 128, 128, 1.4, 1.4, 2, 2, .layout = FPN_PAN, .fusion = FUSION_SOFTMAX,
+     .change_fpn = true},
+    {"tf_efficientdet_d0", 96, 64, 1.4, 1.4, 5, 3, .pool = POOL_PAD_ZERO, .layout = FPN_PAN,
+     .fusion = FUSION_SUM, .change_fpn = true},
     {"tf_efficientdet_d7x", 64, 96, 1.2, 1, 3, 3},
 };
 
@@ -71,7 +75,8 @@ static struct checkpoint *open_case(const struct test_case *test, struct model *
     return checkpoint;
 }
 
-static void run_engine(const struct test_case *test, const struct network_options *options, const float *input, struct outputs *outputs)
+static void run_engine(const struct test_case *test, const struct network_options *options,
+                       const float *input, struct outputs *outputs)
 {
     g_autoptr(GError) error = NULL;
     struct model *model;
@@ -82,7 +87,8 @@ static void run_engine(const struct test_case *test, const struct network_option
     bool ok = network_init(&network, device, checkpoint, options, &error);
     g_assert_no_error(error);
     g_assert_true(ok);
-    ok = network_poison(&network, &error) && network_write_input(&network, input, &error) && network_run(&network, &error);
+    ok = network_poison(&network, &error) && network_write_input(&network, input, &error) &&
+         network_run(&network, &error);
     g_assert_no_error(error);
     g_assert_true(ok);
     int levels = model_levels(model);
@@ -91,15 +97,18 @@ static void run_engine(const struct test_case *test, const struct network_option
         int id = i < levels ? network.graph->classes : network.graph->boxes;
         const struct value *value = graph_value(network.graph, id);
         const struct extent *extent = &value->level[i % levels];
-        outputs->count[i] = (size_t)value->channels * (size_t)extent->height * (size_t)extent->width;
+        outputs->count[i] =
+            (size_t)value->channels * (size_t)extent->height * (size_t)extent->width;
         outputs->data[i] = g_new(float, outputs->count[i]);
-        g_snprintf(outputs->name[i], sizeof outputs->name[i], "%s%d", i < levels ? "class" : "box", 3 + i % levels);
+        g_snprintf(outputs->name[i], sizeof outputs->name[i], "%s%d", i < levels ? "class" : "box",
+                   3 + i % levels);
         ok = network_read_value(&network, id, i % levels, outputs->data[i], &error);
         g_assert_no_error(error);
         g_assert_true(ok);
     }
-    g_test_message("%s %dx%d %s %s: %u dispatches", test->arch, test->width, test->height, options->half ? "fp16" : "fp32",
-                   options->fuse ? "fused" : "plain", network.dispatches->len);
+    g_test_message("%s %dx%d %s %s: %u dispatches", test->arch, test->width, test->height,
+                   options->half ? "fp16" : "fp32", options->fuse ? "fused" : "plain",
+                   network.dispatches->len);
     network_finish(&network);
     device_free(&device);
     checkpoint_close(&checkpoint);
@@ -110,7 +119,8 @@ static void compare(const struct outputs *outputs, const struct ref_network *ref
     for (int i = 0; i < outputs->n; i++) {
         const struct ref_tensor *wanted = ref_network_value(reference, outputs->name[i]);
         g_assert_nonnull(wanted);
-        g_assert_cmpuint(outputs->count[i], ==, (size_t)wanted->c * (size_t)wanted->h * (size_t)wanted->w);
+        g_assert_cmpuint(outputs->count[i], ==,
+                         (size_t)wanted->c * (size_t)wanted->h * (size_t)wanted->w);
         double worst = 0, largest = 0, noise = 0, signal = 0;
         for (size_t k = 0; k < outputs->count[i]; k++) {
             double difference = outputs->data[i][k] - wanted->data[k];
@@ -120,7 +130,8 @@ static void compare(const struct outputs *outputs, const struct ref_network *ref
             noise += difference * difference;
             signal += wanted->data[k] * wanted->data[k];
         }
-        g_test_message("  %s: max error / max %.2e, NMSE %.2e", outputs->name[i], worst / largest, noise / signal);
+        g_test_message("  %s: max error / max %.2e, NMSE %.2e", outputs->name[i], worst / largest,
+                       noise / signal);
         if (half) {
             g_assert_cmpfloat(noise / signal, <=, 1e-4);
         } else {
@@ -133,7 +144,8 @@ static void assert_equal(const struct outputs *a, const struct outputs *b)
 {
     g_assert_cmpint(a->n, ==, b->n);
     for (int i = 0; i < a->n; i++) {
-        g_assert_cmpmem(a->data[i], a->count[i] * sizeof(float), b->data[i], b->count[i] * sizeof(float));
+        g_assert_cmpmem(a->data[i], a->count[i] * sizeof(float), b->data[i],
+                        b->count[i] * sizeof(float));
     }
 }
 
@@ -157,13 +169,15 @@ static void test_against_reference(gconstpointer data)
     g_autofree float *input = make_input(test, &tensor);
     struct model *model;
     struct checkpoint *checkpoint = open_case(test, &model);
-    struct ref_gains gains = {test->backbone_gain, test->head_gain};
+    struct ref_gains gains = {test->backbone_gain, test->head_gain,
+                              model->arch.head_bn_level_first};
     struct ref_network *reference = ref_network_run(model, &tensor, ref_get_synthetic, &gains);
     g_assert_nonnull(reference);
     for (int half = 0; half < 2; half++) {
         for (int fuse = test->slow ? 1 : 0; fuse < 2; fuse++) {
             struct outputs outputs;
-            run_engine(test, &(struct network_options){.half = half, .fuse = fuse}, input, &outputs);
+            run_engine(test, &(struct network_options){.half = half, .fuse = fuse}, input,
+                       &outputs);
             compare(&outputs, reference, half);
             outputs_finish(&outputs);
         }
@@ -205,7 +219,8 @@ int main(int argc, char **argv)
         if (cases[i].slow && g_test_quick()) {
             continue; // run with -m slow
         }
-        g_autofree char *name = g_strdup_printf("%s-%dx%d-%zu", cases[i].arch, cases[i].width, cases[i].height, i);
+        g_autofree char *name =
+            g_strdup_printf("%s-%dx%d-%zu", cases[i].arch, cases[i].width, cases[i].height, i);
         g_autofree char *path = g_strconcat("/network/reference/", name, NULL);
         g_test_add_data_func(path, &cases[i], test_against_reference);
         if (cases[i].height < 200) {

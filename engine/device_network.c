@@ -1,0 +1,170 @@
+// SPDX-FileCopyrightText: effdet contributors
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// From a checkpoint to dispatches on a device.
+#include "device_network.h"
+
+#include "effdet/effdet.h"
+
+#include <string.h>
+
+static bool prepare_ops(struct network *network, GError **error)
+{
+    struct op_env *env = &network->env;
+    for (guint i = 0; i < network->graph->nodes->len; i++) {
+        const struct node *node = graph_node(network->graph, (int)i);
+        if (!op_table[node->op].prepare(env, node, error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool network_init(struct network *network, struct device *device, struct checkpoint *checkpoint,
+                  const struct network_options *options, GError **error)
+{
+    *network = (struct network){.device = device};
+    network->graph = graph_new(checkpoint_model(checkpoint));
+    if (options->fuse) {
+        graph_fuse(network->graph);
+    }
+    graph_plan(network->graph, options->half ? 2 : 4);
+    network->dispatches = g_array_new(FALSE, TRUE, sizeof(struct dispatch));
+    network->env = (struct op_env){
+        .device = device,
+        .graph = network->graph,
+        .checkpoint = checkpoint,
+        .half = options->half,
+        .cpu_plan = options->cpu_plan,
+        .arena = &network->arena,
+        .weights = &network->weights,
+        .packed = g_byte_array_new(),
+        .dispatches = network->dispatches,
+    };
+    network->kernels = kernels_new(device, error);
+    if (!network->kernels) {
+        goto error;
+    }
+    network->env.kernels = network->kernels;
+    if (!buffer_init(&network->arena, device, network->graph->arena_bytes, MEMORY_DEVICE, error) ||
+        !prepare_ops(network, error) || !checkpoint_all_used(checkpoint, error)) {
+        goto error;
+    }
+    GByteArray *packed = network->env.packed;
+    if (!buffer_init(&network->weights, device, packed->len, MEMORY_DEVICE, error) ||
+        !buffer_write(&network->weights, device, 0, packed->data, packed->len, error)) {
+        goto error;
+    }
+    g_clear_pointer(&network->env.packed, g_byte_array_unref);
+    network->env.checkpoint = NULL;
+    return true;
+
+error:
+    network_finish(network);
+    return false;
+}
+
+void network_finish(struct network *network)
+{
+    if (!network->device) {
+        return;
+    }
+    buffer_finish(&network->arena, network->device);
+    buffer_finish(&network->weights, network->device);
+    kernels_free(&network->kernels);
+    graph_free(&network->graph);
+    g_clear_pointer(&network->dispatches, g_array_unref);
+    g_clear_pointer(&network->env.packed, g_byte_array_unref);
+    network->device = NULL;
+}
+
+static bool run_recorder(struct recorder *recorder, GError **error)
+{
+    bool done = false;
+    return recorder_end(recorder, error) && recorder_submit(recorder, error) &&
+           recorder_wait(recorder, UINT64_MAX, &done, error);
+}
+
+bool network_poison(struct network *network, GError **error)
+{
+    if (g_strcmp0(g_getenv("EFFDET_POISON"), "1") != 0) {
+        return true;
+    }
+    struct recorder *recorder = recorder_new(network->device, 1, 0, error);
+    bool ok = recorder && recorder_begin(recorder, error);
+    if (ok) {
+        recorder_fill(recorder, &network->arena, 0, network->arena.bytes,
+                      UINT32_MAX); // a NaN in both precisions
+        ok = run_recorder(recorder, error);
+    }
+    recorder_free(&recorder);
+    return ok;
+}
+
+bool network_run(struct network *network, GError **error)
+{
+    struct recorder *recorder =
+        recorder_new(network->device, (int)network->dispatches->len, 0, error);
+    bool ok = recorder && recorder_begin(recorder, error);
+    for (guint i = 0; ok && i < network->dispatches->len; i++) {
+        ok = recorder_dispatch(recorder, &g_array_index(network->dispatches, struct dispatch, i),
+                               error);
+    }
+    ok = ok && run_recorder(recorder, error);
+    recorder_free(&recorder);
+    return ok;
+}
+
+static void store_element(uint8_t *bytes, size_t index, float value, bool half)
+{
+    if (half) {
+        uint16_t bits = half_from_float(value);
+        memcpy(bytes + 2 * index, &bits, 2);
+    } else {
+        memcpy(bytes + 4 * index, &value, 4);
+    }
+}
+
+static float load_element(const uint8_t *bytes, size_t index, bool half)
+{
+    if (half) {
+        uint16_t bits;
+        memcpy(&bits, bytes + 2 * index, 2);
+        return float_from_half(bits);
+    }
+    float value;
+    memcpy(&value, bytes + 4 * index, 4);
+    return value;
+}
+
+bool network_write_input(struct network *network, const float *input, GError **error)
+{
+    const struct value *value = graph_value(network->graph, network->graph->input);
+    g_autofree uint8_t *bytes = g_malloc0(value->bytes);
+    size_t plane = (size_t)value->pixels;
+    for (size_t i = 0; i < plane; i++) {
+        for (size_t c = 0; c < 3; c++) {
+            store_element(bytes, i * 4 + c, input[c * plane + i], network->env.half);
+        }
+    }
+    return buffer_write(&network->arena, network->device, value->offset, bytes, value->bytes,
+                        error);
+}
+
+bool network_read_value(struct network *network, int id, int level, float *out, GError **error)
+{
+    const struct value *value = graph_value(network->graph, id);
+    bool half = network->env.half && !value->is_float;
+    g_autofree uint8_t *bytes = g_malloc(value->bytes);
+    if (!buffer_read(&network->arena, network->device, value->offset, bytes, value->bytes, error)) {
+        return false;
+    }
+    const struct extent *extent = &value->level[level];
+    size_t pixels = (size_t)extent->height * (size_t)extent->width;
+    for (size_t c = 0; c < (size_t)value->channels; c++) {
+        for (size_t i = 0; i < pixels; i++) {
+            size_t pixel = (c / 4) * (size_t)value->pitch + (size_t)extent->offset + i;
+            out[c * pixels + i] = load_element(bytes, pixel * 4 + c % 4, half);
+        }
+    }
+    return true;
+}

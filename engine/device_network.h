@@ -1,0 +1,39 @@
+// SPDX-FileCopyrightText: effdet contributors
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// A network ready to run on a device: graph, arena, packed weights, and the list of dispatches
+// between the normalised input and the head outputs. No frames and no command buffers here.
+#pragma once
+
+#include "ops/op.h"
+
+struct network {
+    struct device *device;   // not owned
+    struct kernels *kernels; // owned
+    struct graph *graph;
+    struct buffer arena, weights;
+    struct op_env env;  // what further operations (preprocess, decode) are prepared with
+    GArray *dispatches; // struct dispatch
+};
+
+struct network_options {
+    bool half;     // fp16 storage
+    bool fuse;     // false: plain graph
+    bool cpu_plan; // plan for CPU devices
+};
+
+// Builds, folds, packs, uploads. Reads every tensor of the checkpoint and fails when one is missing
+// or left over.
+bool network_init(struct network *network, struct device *device, struct checkpoint *checkpoint,
+                  const struct network_options *options, GError **error) WARN_UNUSED;
+void network_finish(struct network *network); // accepts a zeroed or half-made network
+
+// Fills the arena with NaN where EFFDET_POISON=1 asks for it, so that nothing can depend on what
+// was there. Waits.
+bool network_poison(struct network *network, GError **error) WARN_UNUSED;
+// Puts a normalised [3][H][W] input into the arena. Waits; for tests and tools.
+bool network_write_input(struct network *network, const float *input, GError **error) WARN_UNUSED;
+// Runs every dispatch once on the input in the arena. Waits; for tests and tools.
+bool network_run(struct network *network, GError **error) WARN_UNUSED;
+// Reads a value of the arena as [channels][height][width] of one level. Waits.
+bool network_read_value(struct network *network, int value, int level, float *out,
+                        GError **error) WARN_UNUSED;
