@@ -73,10 +73,16 @@ static GstFlowReturn stop_reason(const GstEffdet *self)
 
 static GstEffdetOverload overload_policy(const GstEffdet *self, const Tunables *tunables)
 {
-    if (tunables->overload != GST_EFFDET_OVERLOAD_AUTO) {
-        return tunables->overload;
+    GstEffdetOverload policy = tunables->overload;
+
+    if (policy == GST_EFFDET_OVERLOAD_AUTO) {
+        policy = self->live ? GST_EFFDET_OVERLOAD_SKIP : GST_EFFDET_OVERLOAD_BLOCK;
     }
-    return self->live ? GST_EFFDET_OVERLOAD_SKIP : GST_EFFDET_OVERLOAD_BLOCK;
+    // What passes through a detector that is off is not the detector's to drop.
+    if (!tunables->enabled && policy == GST_EFFDET_OVERLOAD_DROP) {
+        policy = GST_EFFDET_OVERLOAD_SKIP;
+    }
+    return policy;
 }
 
 // Room for one more buffer between the pads. Downstream may be waited for, it always could; the

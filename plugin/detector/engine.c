@@ -177,7 +177,6 @@ EffdetEngine *detector_make_engine(GstEffdet *self, GArray **labels, GError **er
 
     GST_OBJECT_LOCK(self);
     settings_copy(&settings, &self->settings);
-    self->filter_changed = FALSE;
     GST_OBJECT_UNLOCK(self);
     EffdetEngineParams params = {.model = non_empty(settings.model),
                                  .weights = non_empty(settings.weights),

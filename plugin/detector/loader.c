@@ -4,7 +4,7 @@
 // start after a lost device.
 #include "detector.h"
 
-// Waits until no frame is with the engine and takes it out. NULL with quit set. Under lock.
+// Waits until no frame is with the engine, and lets none in. FALSE with quit set. Under lock.
 static gboolean drain(GstEffdet *self)
 {
     self->draining = TRUE;
@@ -61,6 +61,9 @@ static void reload(GstEffdet *self)
     self->draining = FALSE;
     g_cond_broadcast(&self->cond);
     g_mutex_unlock(&self->lock);
+    GST_OBJECT_LOCK(self); // what was set meanwhile went to the other engine
+    self->filter_changed = TRUE;
+    GST_OBJECT_UNLOCK(self);
     effdet_engine_free(&engine);
     g_clear_pointer(&labels, g_array_unref);
     g_mutex_lock(&self->lock);

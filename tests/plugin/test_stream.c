@@ -275,13 +275,15 @@ static void test_allocation(void)
     GstHarness *h;
     g_autoptr(GstCaps) caps = gst_caps_from_string(FRAME_CAPS);
     g_autoptr(GstQuery) query = gst_query_new_allocation(caps, TRUE);
-    g_autoptr(GstQuery) unanswered = gst_query_new_allocation(caps, TRUE);
+    g_autoptr(GstQuery) bare = gst_query_new_allocation(caps, TRUE);
     GstStructure *params = gst_structure_new_empty("video-meta");
     guint min, max;
 
     fake_script(&fast);
     h = fixture_harness(FALSE, "queue-depth", 5, NULL);
-    g_assert_true(gst_pad_peer_query(h->srcpad, unanswered));
+    g_assert_true(gst_pad_peer_query(h->srcpad, bare));
+    // This downstream did not say that it takes padded buffers, and it is the one that gets them.
+    g_assert_false(gst_query_find_allocation_meta(bare, GST_VIDEO_META_API_TYPE, NULL));
     gst_harness_add_propose_allocation_meta(h, GST_VIDEO_META_API_TYPE, params);
     gst_query_add_allocation_pool(query, NULL, 4608, 2, 4);
     push_all(h, 0, 1);
