@@ -7,6 +7,7 @@
 #include "effdet/effdet.h"
 #include "weights/recognise.h"
 #include "weights/synthetic.h"
+#include "weights/wanted.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -19,25 +20,6 @@ struct checkpoint {
     bool *used;                      // by index in the container
     double backbone_gain, head_gain; // synthetic
 };
-
-struct checkpoint *checkpoint_open(const char *path, const struct checkpoint_options *options,
-                                   GError **error)
-{
-    struct container *container = container_open(path, error);
-    struct names *names = container ? names_new(container, error) : NULL;
-    struct model model;
-    if (!names || !recognise_with_names(container, names, options, &model, error)) {
-        names_free(&names);
-        container_close(&container);
-        return NULL;
-    }
-    struct checkpoint *checkpoint = g_new0(struct checkpoint, 1);
-    checkpoint->container = container;
-    checkpoint->names = names;
-    checkpoint->model = model;
-    checkpoint->used = g_new0(bool, container_count(container));
-    return checkpoint;
-}
 
 struct checkpoint *checkpoint_synthetic(const struct arch *arch, int num_classes,
                                         double backbone_gain, double head_gain)
@@ -150,13 +132,10 @@ static bool check_finite(const struct checkpoint *checkpoint, const struct tenso
     return true;
 }
 
-bool checkpoint_read(struct checkpoint *checkpoint, const char *name, const int64_t *shape,
-                     int rank, float *dst, GError **error)
+// Index in the container of a tensor that has the wanted shape, or -1 with *error.
+static int find_tensor(const struct checkpoint *checkpoint, const char *name, const int64_t *shape,
+                       int rank, GError **error)
 {
-    if (!checkpoint->container) {
-        read_synthetic(checkpoint, name, shape, rank, dst);
-        return true;
-    }
     int index = names_find(checkpoint->names, name);
     if (index < 0) {
         g_autofree char *wanted = shape_text(shape, rank);
@@ -164,16 +143,63 @@ bool checkpoint_read(struct checkpoint *checkpoint, const char *name, const int6
                     "%s: wanted tensor %s %s of %s, found none; the file is incomplete or of "
                     "another network",
                     checkpoint_path(checkpoint), name, wanted, checkpoint->model.arch.name);
-        return false;
+        return -1;
     }
     const struct tensor_info *tensor = container_tensor(checkpoint->container, index);
-    if (!check_shape(checkpoint, tensor, name, shape, rank, error) ||
-        !container_read(checkpoint->container, index, dst, error) ||
-        !check_finite(checkpoint, tensor, dst, error)) {
+    return check_shape(checkpoint, tensor, name, shape, rank, error) ? index : -1;
+}
+
+bool checkpoint_read(struct checkpoint *checkpoint, const char *name, const int64_t *shape,
+                     int rank, float *dst, GError **error)
+{
+    if (!checkpoint->container) {
+        read_synthetic(checkpoint, name, shape, rank, dst);
+        return true;
+    }
+    int index = find_tensor(checkpoint, name, shape, rank, error);
+    if (index < 0 || !container_read(checkpoint->container, index, dst, error) ||
+        !check_finite(checkpoint, container_tensor(checkpoint->container, index), dst, error)) {
         return false;
     }
     checkpoint->used[index] = true;
     return true;
+}
+
+// Every tensor of the network is there in its shape: what is allocated for it later is no larger
+// than the file.
+static bool verify(const struct checkpoint *checkpoint, GError **error)
+{
+    struct graph *graph = graph_new(&checkpoint->model);
+    g_autoptr(GArray) list = wanted_tensors(graph);
+    bool ok = true;
+    graph_free(&graph);
+    for (guint i = 0; ok && i < list->len; i++) {
+        const struct wanted *wanted = &g_array_index(list, struct wanted, i);
+        ok = find_tensor(checkpoint, wanted->name, wanted->shape, wanted->rank, error) >= 0;
+    }
+    return ok;
+}
+
+struct checkpoint *checkpoint_open(const char *path, const struct checkpoint_options *options,
+                                   GError **error)
+{
+    struct container *container = container_open(path, error);
+    struct names *names = container ? names_new(container, error) : NULL;
+    struct model model;
+    if (!names || !recognise_with_names(container, names, options, &model, error)) {
+        names_free(&names);
+        container_close(&container);
+        return NULL;
+    }
+    struct checkpoint *checkpoint = g_new0(struct checkpoint, 1);
+    checkpoint->container = container;
+    checkpoint->names = names;
+    checkpoint->model = model;
+    checkpoint->used = g_new0(bool, container_count(container));
+    if (!verify(checkpoint, error)) {
+        checkpoint_close(&checkpoint);
+    }
+    return checkpoint;
 }
 
 bool checkpoint_has(const struct checkpoint *checkpoint, const char *name)

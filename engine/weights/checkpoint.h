@@ -19,7 +19,8 @@ struct checkpoint_options {
     int input_height, input_width; // 0 = the file's or architecture's own
 };
 
-// Opens, recognises, and reads the metadata. NULL with *error. When the file is a sound container
+// Opens, recognises, reads the metadata, and checks that every tensor of the network is there in its
+// shape. NULL with *error. When the file is a sound container
 // without a known network the error is EFFDET_ERROR_UNSUPPORTED.
 struct checkpoint *checkpoint_open(const char *path, const struct checkpoint_options *options,
                                    GError **error) WARN_UNUSED;

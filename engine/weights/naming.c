@@ -58,11 +58,11 @@ static bool is_level_first(const struct container *container)
         const char *name = container_tensor(container, i)->name, *rest;
         char head[16];
         int first, second, repeat;
-        if (head_bn(name, head, &first, &second, &rest)) {
+        if (head_bn(name, head, &first, &second, &rest) && first < G_MAXINT && second < G_MAXINT) {
             firsts = MAX(firsts, first + 1);
             seconds = MAX(seconds, second + 1);
             literal = literal || g_str_has_prefix(rest, "bn.");
-        } else if (sscanf(name, "class_net.conv_rep.%d.", &repeat) == 1) {
+        } else if (sscanf(name, "class_net.conv_rep.%d.", &repeat) == 1 && repeat < G_MAXINT) {
             repeats = MAX(repeats, repeat + 1);
         }
     }

@@ -16,30 +16,43 @@ struct counts {
     int cells, nodes, repeats, levels;
     bool squeeze, bias;
     bool edges[MAX_FPN_NODES]; // nodes with edge weights
-    bool dense;                // heads or nodes with 3x3 dense convolutions
+    bool dense;                // nodes with 3x3 dense convolutions
+    bool wild;                 // an index beyond any network
 };
+
+#define MAX_COUNT 64 // cells and layers of a head
+
+// count becomes more than index; an index that no network has makes the file unknown.
+static void reach(struct counts *counts, int *count, int index, int limit)
+{
+    if (index < 0 || index >= limit) {
+        counts->wild = true;
+        return;
+    }
+    *count = MAX(*count, index + 1);
+}
 
 static void count_name(struct counts *counts, const char *name)
 {
     int a, b, consumed = 0;
     if (sscanf(name, "backbone.blocks.%d.%d.", &a, &b) == 2) {
-        if (a >= 0 && a < MAX_STAGES && b < MAX_FLAT_BLOCKS) {
-            counts->blocks[a] = MAX(counts->blocks[a], b + 1);
+        if (a >= 0 && a < MAX_STAGES) {
+            reach(counts, &counts->blocks[a], b, MAX_FLAT_BLOCKS);
         }
         counts->squeeze = counts->squeeze || strstr(name, ".se.") != NULL;
     } else if (sscanf(name, "fpn.cell.%d.fnode.%d.%n", &a, &b, &consumed) == 2 && consumed > 0) {
         const char *rest = name + consumed;
-        counts->cells = MAX(counts->cells, a + 1);
-        counts->nodes = MAX(counts->nodes, b + 1);
+        reach(counts, &counts->cells, a, MAX_COUNT);
+        reach(counts, &counts->nodes, b, MAX_FPN_NODES);
         counts->bias = counts->bias || g_str_equal(rest, "after_combine.conv.conv_pw.bias");
         counts->dense = counts->dense || g_str_equal(rest, "after_combine.conv.conv.weight");
         if (b >= 0 && b < MAX_FPN_NODES && g_str_equal(rest, "combine.edge_weights")) {
             counts->edges[b] = true;
         }
     } else if (sscanf(name, "class_net.conv_rep.%d.", &a) == 1) {
-        counts->repeats = MAX(counts->repeats, a + 1);
+        reach(counts, &counts->repeats, a, MAX_COUNT);
     } else if (sscanf(name, "class_net.bn_rep.%d.%d.", &a, &b) == 2) {
-        counts->levels = MAX(counts->levels, b + 1);
+        reach(counts, &counts->levels, b, MAX_COUNT);
     }
 }
 
@@ -187,8 +200,8 @@ bool structure_read(const struct container *container, const struct names *names
                     container_path(container));
         return false;
     }
-    if (counts.levels < 3 || counts.levels > MAX_LEVELS || counts.cells < 1 || counts.repeats < 1 ||
-        arch->fpn_channels < 1 || !find_layout(&counts, arch)) {
+    if (counts.wild || counts.levels < 3 || counts.levels > MAX_LEVELS || counts.cells < 1 ||
+        counts.repeats < 1 || arch->fpn_channels < 1 || !find_layout(&counts, arch)) {
         g_set_error(error, EFFDET_ERROR, EFFDET_ERROR_UNSUPPORTED,
                     "%s: wanted a BiFPN, PAN or QuFPN on 3 to %d levels, found %d cells of %d "
                     "nodes on %d levels with %d channels and heads of %d layers",

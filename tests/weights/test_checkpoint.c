@@ -182,6 +182,19 @@ static void test_damage(struct fixture *fixture, gconstpointer data)
     file = weights_file_of(&fixture->model, rename_level_first, false);
     weights_file_add(file, "class_net.bn_rep.1.2.bn.weight", "F32", (int64_t[]){64}, 1, NULL);
     expect_refusal(fixture, file, "are the same part of the network");
+    static const char *const wild[] = {"fpn.cell.2147483647.fnode.0.x", "fpn.cell.0.fnode.-1.x",
+                                       "class_net.conv_rep.99999999999.x",
+                                       "class_net.bn_rep.2147483647.2147483647.x"};
+    for (gsize i = 0; i < G_N_ELEMENTS(wild); i++) {
+        file = weights_file_of(&fixture->model, rename_none, false);
+        weights_file_add(file, wild[i], "F32", (int64_t[]){1}, 1, NULL);
+        expect_refusal(fixture, file, "found");
+    }
+    // widths that would ask for terabytes of weights, backed by a few megabytes
+    file = weights_file_of(&fixture->model, rename_none, false);
+    weights_file_find(file, "class_net.predict.conv_dw.weight")->shape[0] = 300000;
+    weights_file_find(file, "box_net.predict.conv_dw.weight")->shape[0] = 300000;
+    expect_refusal(fixture, file, "wanted shape [300000");
     file = weights_file_new();
     weights_file_add(file, "fc.weight", "F32", (int64_t[]){2, 3}, 2, NULL);
     expect_refusal(fixture, file, "wanted tensors of an EfficientDet");

@@ -141,15 +141,18 @@ static void test_fusion(void)
     };
     char *folder = weights_folder();
     g_autofree char *path = g_build_filename(folder, "weights.safetensors", NULL);
-    struct model model;
-    model_init(&model, arch_find("d0"), 1);
     for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        struct arch arch = *arch_find("d0");
+        struct model model;
+        arch.layout = cases[i].n == 1 ? FPN_PAN : FPN_BIFPN; // PAN has nodes of one input
+        model_init(&model, &arch, 1);
         struct node node = {.op = OP_NODE, .n_inputs = cases[i].n, .fusion = cases[i].fusion};
-        g_strlcpy(node.edge_weights, "fpn.cell.0.fnode.4.combine.edge_weights", NAME_SIZE);
+        g_snprintf(node.edge_weights, NAME_SIZE, "fpn.cell.0.fnode.%d.combine.edge_weights",
+                   cases[i].n == 3 ? 4 : 0);
         g_autoptr(GError) error = NULL;
         struct weights_file *file = weights_file_of(&model, rename_none, false);
         struct file_tensor *tensor = weights_file_find(file, node.edge_weights);
-        tensor->shape[0] = cases[i].n;
+        g_assert_cmpint(tensor->shape[0], ==, cases[i].n);
         tensor->values = g_memdup2(cases[i].weight, sizeof(float) * cases[i].n);
         weights_file_write(file, path);
         weights_file_free(file);
@@ -161,8 +164,8 @@ static void test_fusion(void)
             g_assert_cmpfloat_with_epsilon(factors[j], cases[i].factor[j], 1e-7);
         }
         checkpoint_close(&checkpoint);
+        model_finish(&model);
     }
-    model_finish(&model);
     weights_folder_remove(folder);
 }
 
