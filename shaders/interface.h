@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // The header that C and GLSL share: binding numbers, push-constant blocks, specialisation ids and limits. One section an operation.
 // What changes the shape of the code is a specialisation constant or a -D build; what changes by layer is a push constant; what never changes
-// is a literal here. Only 32-bit scalars in the blocks, so that both languages lay them out alike.
+// is a literal here; what changes by frame is in a uniform buffer. Only 32-bit scalars in the blocks (in uniform buffers also arrays of vec4,
+// after a multiple of four scalars), so that both languages lay them out alike.
 #ifndef EFFDET_INTERFACE_H
 #define EFFDET_INTERFACE_H
 
@@ -12,6 +13,7 @@
 #define PUSH_END(name) }; _Static_assert(sizeof(struct name) <= 128, #name " exceeds the guaranteed push-constant size");
 #define UNIFORM_BEGIN(name, b) struct name {
 #define UNIFORM_END(name) };
+#define VEC4(name, n) float name[n][4];
 #define UINT uint32_t
 #define INT int32_t
 #define FLOAT float
@@ -20,6 +22,7 @@
 #define PUSH_END(name) } push;
 #define UNIFORM_BEGIN(name, b) layout(set = 0, binding = b, std140) uniform name {
 #define UNIFORM_END(name) } params;
+#define VEC4(name, n) vec4 name[n];
 #define UINT uint
 #define INT int
 #define FLOAT float
@@ -172,5 +175,62 @@ PUSH_END(node_push)
 #endif
 
 // ---- decode
+#define DECODE_SPEC_MODE 0
+#define DECODE_SPECS 1
+// What is done with each (anchor, class) pair at or above the threshold
+#define DECODE_APPEND 0    // list it, and count it
+#define DECODE_HIGH 1      // over capacity: count it by the upper 16 bits of its key
+#define DECODE_LOW 2       // by the lower 16 bits, if the upper ones are those of the last pair that is kept
+#define DECODE_TIES 3      // by its index, if its key is that of the last pair that is kept
+#define DECODE_GATHER 4    // list it if it is kept
+#define DECODE_LOCAL 64    // invocations of a workgroup
+#define DECODE_BLOCKS 8    // channel blocks of an invocation (32 bits of a mask)
+#define DECODE_ITEMS 8     // anchors of an invocation that goes through the best of each anchor
+#define DECODE_BINS 65536
+#define DECODE_SHAPES 128  // anchors of a cell at most
+#define DECODE_WINDOWS 62  // dispatches that one stage may be split into at most
+// Scratch memory, by word
+#define DECODE_FOUND 0     // pairs at or above the threshold
+#define DECODE_TICKETS 1   // workgroups of the stage that are done
+#define DECODE_KEPT 2      // pairs listed by DECODE_GATHER
+#define DECODE_CUT 3       // key of the last pair that is kept, as far as it is known
+#define DECODE_NEED 4      // how many of the pairs with this key are kept
+#define DECODE_CHUNK 5     // tied pairs with an index >> shift below this are kept
+#define DECODE_EMIT 8      // x, y, z workgroups of the last stage, then
+#define DECODE_SELECT 12   // of each window of the stages over capacity: x, y, z, unused
+#define DECODE_BITMAP 260  // tied pairs of DECODE_CHUNK, a bit each
+#define DECODE_BITMAP_WORDS 2048
+#define DECODE_HISTOGRAM 2308
+#define DECODE_LIST 67844  // index and key of each listed pair
+#if defined(INTERFACE_DECODE) || defined(__STDC_VERSION__)
+// A pair as the host gets it.
+struct decode_record {
+    FLOAT x1, y1, x2, y2; // pixels of the network input; NaN where the codes of the box were not finite
+    FLOAT logit;
+    UINT anchor, class_id;
+    UINT unused;
+};
+UNIFORM_BEGIN(decode_params, 0)
+    UINT threshold_key, threshold_key_half; // key of the lowest logit that passes, in either storage precision
+    FLOAT threshold;                        // this logit or less: a first test
+    UINT unused;
+    VEC4(level, LEVELS_MAX)                 // first pixel, width, stride x, stride y
+    VEC4(level_scale, LEVELS_MAX)           // anchor scale * stride, x and y
+    VEC4(shape, DECODE_SHAPES)              // size of the anchors of a cell, x and y, in units of level_scale
+UNIFORM_END(decode_params)
+PUSH_BEGIN(decode_push)
+    UINT pixels, pitch, anchors, classes;   // of a cell; classes of an anchor
+    UINT block_first, block_end;            // channel blocks of this window
+    UINT window_first;                      // element of the bound range where its first block begins
+    UINT anchor_first;                      // first anchor of a cell in this window
+    UINT groups_all;                        // workgroups of the whole stage, all windows
+    UINT capacity;
+    UINT windows, window_x;                 // dispatches of a stage over capacity, and workgroups of each, x
+    UINT window_y, window_y_last;           // y: of all but the last, of the last
+    UINT shift;                             // index >> shift < DECODE_BINS
+    UINT best_first;                        // word of the scratch memory: key and class of the best of each anchor
+    UINT levels;
+PUSH_END(decode_push)
+#endif
 
 #endif

@@ -1,0 +1,29 @@
+// SPDX-FileCopyrightText: effdet contributors
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// From raw logits and box codes to candidates that the host can read: threshold, the best ones
+// where there are too many, anchors, boxes. What is done with the candidates is in post/.
+#pragma once
+
+#include "interface.h"
+#include "ops/op.h"
+
+// What the device leaves for the host.
+struct decode_output {
+    uint32_t found; // pairs at or above the threshold
+    uint32_t kept;  // records, in no particular order
+    uint32_t unused[6];
+    struct decode_record records[];
+};
+
+// The most candidates of a frame.
+uint32_t decode_capacity(const struct model *model);
+uint64_t decode_output_bytes(const struct model *model, const struct graph *graph);
+// Memory that frames on one queue may share; its contents need not outlive a frame.
+uint64_t decode_scratch_bytes(const struct model *model, const struct graph *graph);
+// Parameters of a frame. score_threshold: 0..1; a hair more passes, so that the host decides.
+void decode_fill(struct decode_params *params, const struct model *model, double score_threshold);
+// Appends the dispatches (struct dispatch) that read graph->classes and graph->boxes and write
+// output. params: a struct decode_params at params_offset.
+bool op_decode_prepare(struct op_env *env, const struct model *model, struct buffer *params,
+                       uint64_t params_offset, struct buffer *output, struct buffer *scratch,
+                       GArray *dispatches, GError **error) WARN_UNUSED;
