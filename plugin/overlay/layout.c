@@ -8,7 +8,7 @@
 
 guint layout_auto_line_px(guint frame_height)
 {
-    return MAX((frame_height + 180) / 360, 1);
+    return MAX((frame_height + 135) / 270, 1);
 }
 
 guint layout_auto_text_px(guint frame_height)

@@ -26,7 +26,7 @@
 GST_DEBUG_CATEGORY_STATIC(overlay_debug);
 #define GST_CAT_DEFAULT overlay_debug
 
-#define DIMMED (RASTER_OPAQUE * 2 / 5)
+#define DIMMED (RASTER_OPAQUE / 2)
 #define DEFAULT_HOLD_MS 500
 #define DEFAULT_FONT "Sans Bold"
 
