@@ -56,7 +56,12 @@ gboolean canvas_set_caps(Canvas *canvas, const GstCaps *caps)
 
 void canvas_set_downstream_draws(Canvas *canvas, gboolean draws)
 {
-    canvas->mode = draws && canvas->own_mode != CANVAS_PLANES ? CANVAS_ATTACH : canvas->own_mode;
+    CanvasMode mode = draws && canvas->own_mode != CANVAS_PLANES ? CANVAS_ATTACH : canvas->own_mode;
+
+    if (mode != canvas->mode) {
+        canvas->mode = mode;
+        g_clear_pointer(&canvas->labels, label_cache_free);
+    }
 }
 
 void canvas_set_font(Canvas *canvas, const gchar *font, guint font_px)
@@ -79,14 +84,15 @@ void canvas_set_style(Canvas *canvas, guint line_px, gboolean labels, gboolean c
 static void make_labels(Canvas *canvas)
 {
     guint width = (guint)canvas->style.width, height = (guint)canvas->style.height;
-    GstVideoInfo target = canvas->info;
 
-    if (canvas->own_mode != CANVAS_PLANES) {
-        composition_video_info(&target, width, height);
+    canvas->target = canvas->info;
+    if (canvas->mode != CANVAS_PLANES) {
+        composition_video_info(&canvas->target,
+                               canvas->mode == CANVAS_BLEND ? &canvas->info : NULL);
     }
-    ink_set_init(&canvas->inks, &target);
+    ink_set_init(&canvas->inks, &canvas->target);
     canvas->labels =
-        label_cache_new(target.finfo, &canvas->inks, canvas->font,
+        label_cache_new(canvas->target.finfo, &canvas->inks, canvas->font,
                         canvas->font_px > 0 ? canvas->font_px : layout_auto_text_px(height),
                         MIN(width, MAX_TEXT_WIDTH_PX));
 }
@@ -129,7 +135,8 @@ static gboolean draw_shapes(const Canvas *canvas, GstBuffer *buffer, guint alpha
     GstVideoFrame frame;
 
     if (canvas->mode != CANVAS_PLANES) {
-        composition = composition_new(canvas->shapes, &canvas->inks, alpha);
+        composition =
+            composition_new(canvas->shapes, &canvas->inks, canvas->target.finfo->format, alpha);
         if (composition == NULL) {
             return FALSE;
         }

@@ -21,6 +21,7 @@ typedef struct {
     GstVideoInfo info;
     gboolean described; // the video library has a description of the format
     CanvasMode mode, own_mode;
+    GstVideoInfo target; // what inks and labels are made for: the frame, or a composition
     InkSet inks;
     LayoutStyle style;
     LabelCache *labels; // made at the first drawing after a change of caps or font

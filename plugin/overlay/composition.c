@@ -3,12 +3,18 @@
 // One overlay rectangle for each shape, painted with the raster code.
 #include "composition.h"
 
-void composition_video_info(GstVideoInfo *info, guint width, guint height)
+void composition_video_info(GstVideoInfo *info, const GstVideoInfo *video)
 {
-    gst_video_info_set_format(info, GST_VIDEO_OVERLAY_COMPOSITION_FORMAT_RGB, width, height);
+    if (video == NULL || GST_VIDEO_FORMAT_INFO_IS_RGB(video->finfo)) {
+        gst_video_info_set_format(info, GST_VIDEO_OVERLAY_COMPOSITION_FORMAT_RGB, 1, 1);
+        return;
+    }
+    gst_video_info_set_format(info, GST_VIDEO_OVERLAY_COMPOSITION_FORMAT_YUV, 1, 1);
+    info->colorimetry = video->colorimetry;
 }
 
-static GstVideoOverlayRectangle *rectangle_new(const Shape *shape, const InkSet *inks, guint alpha)
+static GstVideoOverlayRectangle *rectangle_new(const Shape *shape, const InkSet *inks,
+                                               GstVideoFormat format, guint alpha)
 {
     guint w = (guint)shape->rect.w, h = (guint)shape->rect.h;
     GstVideoOverlayRectangle *rectangle;
@@ -17,10 +23,9 @@ static GstVideoOverlayRectangle *rectangle_new(const Shape *shape, const InkSet 
     GstBuffer *pixels;
     Raster raster;
 
-    composition_video_info(&info, w, h);
+    gst_video_info_set_format(&info, format, w, h);
     pixels = gst_buffer_new_allocate(NULL, info.size, NULL);
-    gst_buffer_add_video_meta(pixels, GST_VIDEO_FRAME_FLAG_NONE,
-                              GST_VIDEO_OVERLAY_COMPOSITION_FORMAT_RGB, w, h);
+    gst_buffer_add_video_meta(pixels, GST_VIDEO_FRAME_FLAG_NONE, format, w, h);
     if (!gst_video_frame_map(&frame, &info, pixels, GST_MAP_WRITE)) {
         gst_buffer_unref(pixels);
         return NULL;
@@ -42,13 +47,14 @@ static GstVideoOverlayRectangle *rectangle_new(const Shape *shape, const InkSet 
     return rectangle;
 }
 
-GstVideoOverlayComposition *composition_new(const GArray *shapes, const InkSet *inks, guint alpha)
+GstVideoOverlayComposition *composition_new(const GArray *shapes, const InkSet *inks,
+                                            GstVideoFormat format, guint alpha)
 {
     GstVideoOverlayComposition *composition = NULL;
 
     for (guint i = 0; i < shapes->len; i++) {
         GstVideoOverlayRectangle *rectangle =
-            rectangle_new(&g_array_index(shapes, Shape, i), inks, alpha);
+            rectangle_new(&g_array_index(shapes, Shape, i), inks, format, alpha);
 
         if (rectangle == NULL) {
             continue;

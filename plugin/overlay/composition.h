@@ -8,10 +8,14 @@
 
 G_BEGIN_DECLS
 
-// The format that inks and stamps must be made for.
-void composition_video_info(GstVideoInfo *info, guint width, guint height);
+// What inks and stamps must be made for. With video the composition will be blended into frames of
+// it: in its own colours, since the video library would convert RGB with a matrix of its own
+// choice. With NULL it is for downstream.
+void composition_video_info(GstVideoInfo *info, const GstVideoInfo *video);
 
-// (transfer full) NULL where there is no shape. alpha as in raster.h.
-GstVideoOverlayComposition *composition_new(const GArray *shapes, const InkSet *inks, guint alpha);
+// Shapes in the inks and the format that composition_video_info() said; alpha as in raster.h.
+// (transfer full) NULL where there is no shape.
+GstVideoOverlayComposition *composition_new(const GArray *shapes, const InkSet *inks,
+                                            GstVideoFormat format, guint alpha);
 
 G_END_DECLS

@@ -5,26 +5,38 @@
 
 #include <string.h>
 
+// The formats whose description in the video library tells all there is to know about their layout.
+// Packed ones of more than 8 bits, and VYUY, are not among them: some offsets are wrong there.
+static const GstVideoFormat drawable[] = {
+    GST_VIDEO_FORMAT_NV12,      GST_VIDEO_FORMAT_I420,      GST_VIDEO_FORMAT_YUY2,
+    GST_VIDEO_FORMAT_UYVY,      GST_VIDEO_FORMAT_RGBx,      GST_VIDEO_FORMAT_BGRx,
+    GST_VIDEO_FORMAT_xRGB,      GST_VIDEO_FORMAT_xBGR,      GST_VIDEO_FORMAT_RGBA,
+    GST_VIDEO_FORMAT_BGRA,      GST_VIDEO_FORMAT_ARGB,      GST_VIDEO_FORMAT_ABGR,
+    GST_VIDEO_FORMAT_RGB,       GST_VIDEO_FORMAT_BGR,       GST_VIDEO_FORMAT_GRAY8,
+    GST_VIDEO_FORMAT_P010_10LE, GST_VIDEO_FORMAT_P010_10BE, GST_VIDEO_FORMAT_YV12,
+    GST_VIDEO_FORMAT_NV21,      GST_VIDEO_FORMAT_NV16,      GST_VIDEO_FORMAT_NV61,
+    GST_VIDEO_FORMAT_NV24,      GST_VIDEO_FORMAT_Y41B,      GST_VIDEO_FORMAT_Y42B,
+    GST_VIDEO_FORMAT_Y444,      GST_VIDEO_FORMAT_YVYU,      GST_VIDEO_FORMAT_VUYA,
+    GST_VIDEO_FORMAT_AYUV,      GST_VIDEO_FORMAT_A420,      GST_VIDEO_FORMAT_GBR,
+    GST_VIDEO_FORMAT_GBRA,      GST_VIDEO_FORMAT_RGBP,      GST_VIDEO_FORMAT_BGRP,
+    GST_VIDEO_FORMAT_I420_10LE, GST_VIDEO_FORMAT_I420_10BE, GST_VIDEO_FORMAT_I422_10LE,
+    GST_VIDEO_FORMAT_I422_10BE, GST_VIDEO_FORMAT_Y444_10LE, GST_VIDEO_FORMAT_Y444_10BE,
+    GST_VIDEO_FORMAT_I420_12LE, GST_VIDEO_FORMAT_I420_12BE, GST_VIDEO_FORMAT_I422_12LE,
+    GST_VIDEO_FORMAT_I422_12BE, GST_VIDEO_FORMAT_Y444_12LE, GST_VIDEO_FORMAT_Y444_12BE,
+    GST_VIDEO_FORMAT_Y444_16LE, GST_VIDEO_FORMAT_Y444_16BE, GST_VIDEO_FORMAT_GBR_10LE,
+    GST_VIDEO_FORMAT_GBR_10BE,  GST_VIDEO_FORMAT_GBR_12LE,  GST_VIDEO_FORMAT_GBR_12BE,
+    GST_VIDEO_FORMAT_P012_LE,   GST_VIDEO_FORMAT_P012_BE,   GST_VIDEO_FORMAT_P016_LE,
+    GST_VIDEO_FORMAT_P016_BE,   GST_VIDEO_FORMAT_GRAY16_LE, GST_VIDEO_FORMAT_GRAY16_BE,
+};
+
 gboolean raster_can_draw(const GstVideoFormatInfo *finfo)
 {
-    const guint unsuited =
-        GST_VIDEO_FORMAT_FLAG_COMPLEX | GST_VIDEO_FORMAT_FLAG_PALETTE | GST_VIDEO_FORMAT_FLAG_TILED;
-
-    if ((finfo->flags & unsuited) != 0 || GST_VIDEO_FORMAT_INFO_N_COMPONENTS(finfo) == 0) {
-        return FALSE;
-    }
-    for (guint i = 0; i < GST_VIDEO_FORMAT_INFO_N_COMPONENTS(finfo); i++) {
-        guint depth = GST_VIDEO_FORMAT_INFO_DEPTH(finfo, i);
-        guint shift = GST_VIDEO_FORMAT_INFO_SHIFT(finfo, i);
-        gboolean narrow = depth == 8 && shift == 0;
-        gboolean wide = depth > 8 && depth <= 16 && (shift == 0 || depth + shift == 16) &&
-                        GST_VIDEO_FORMAT_INFO_IS_LE(finfo);
-
-        if (!narrow && !wide) {
-            return FALSE;
+    for (guint i = 0; i < G_N_ELEMENTS(drawable); i++) {
+        if (drawable[i] == finfo->format) {
+            return TRUE;
         }
     }
-    return TRUE;
+    return FALSE;
 }
 
 static gint grid(const guint *sub, guint n)
@@ -53,8 +65,14 @@ void raster_init(Raster *raster, const GstVideoFrame *frame)
 
     raster->n_components = GST_VIDEO_FORMAT_INFO_N_COMPONENTS(finfo);
     for (guint i = 0; i < raster->n_components; i++) {
+        gboolean wide = GST_VIDEO_FORMAT_INFO_DEPTH(finfo, i) > 8;
+        // The library's P010, P012 and P016 have V at byte 1 of a pair of 16-bit samples.
+        guint offset = (guint)GST_VIDEO_FORMAT_INFO_POFFSET(finfo, i) + (wide ? 1u : 0u);
+
         raster->component[i] = (RasterComponent){
-            .data = GST_VIDEO_FRAME_COMP_DATA(frame, i),
+            .data =
+                (guint8 *)GST_VIDEO_FRAME_PLANE_DATA(frame, GST_VIDEO_FORMAT_INFO_PLANE(finfo, i)) +
+                (wide ? offset & ~1u : offset),
             .stride = GST_VIDEO_FRAME_COMP_STRIDE(frame, i),
             .step = GST_VIDEO_FRAME_COMP_PSTRIDE(frame, i),
             .width = GST_VIDEO_FRAME_COMP_WIDTH(frame, i),
@@ -62,7 +80,8 @@ void raster_init(Raster *raster, const GstVideoFrame *frame)
             .w_sub = GST_VIDEO_FORMAT_INFO_W_SUB(finfo, i),
             .h_sub = GST_VIDEO_FORMAT_INFO_H_SUB(finfo, i),
             .shift = GST_VIDEO_FORMAT_INFO_SHIFT(finfo, i),
-            .wide = GST_VIDEO_FORMAT_INFO_DEPTH(finfo, i) > 8,
+            .wide = wide,
+            .little_endian = GST_VIDEO_FORMAT_INFO_IS_LE(finfo),
         };
     }
 }
@@ -104,10 +123,16 @@ static void write_wide(const RasterComponent *component, const Run *run, guint a
 {
     for (gint i = 0; i < run->n; i++) {
         guint8 *sample = run->out + i * component->step;
-        guint16 below = GST_READ_UINT16_LE(sample) >> component->shift;
-        guint16 value = mix(below, run->values[i * run->advance], alpha);
+        guint16 bits =
+            component->little_endian ? GST_READ_UINT16_LE(sample) : GST_READ_UINT16_BE(sample);
+        guint16 value = mix(bits >> component->shift, run->values[i * run->advance], alpha);
 
-        GST_WRITE_UINT16_LE(sample, (guint16)(value << component->shift));
+        bits = (guint16)(value << component->shift);
+        if (component->little_endian) {
+            GST_WRITE_UINT16_LE(sample, bits);
+        } else {
+            GST_WRITE_UINT16_BE(sample, bits);
+        }
     }
 }
 

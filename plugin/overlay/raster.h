@@ -22,7 +22,8 @@ typedef struct {
     gint width, height; // samples
     guint w_sub, h_sub; // log2 of the pixels a sample covers
     guint shift;        // unused low bits of a 16-bit sample
-    gboolean wide;      // samples are 16-bit little-endian, else bytes
+    gboolean little_endian;
+    gboolean wide; // samples are 16-bit, else bytes
 } RasterComponent;
 
 // A frame as components: planar, semi-planar, packed 4:2:2 and RGB look alike.
@@ -39,7 +40,7 @@ typedef struct {
     gsize bytes;                               // of samples
 } Stamp;
 
-// Whether this code can draw into the format: samples of 8 bits, or of 16 little-endian.
+// Whether this code can draw into the format.
 gboolean raster_can_draw(const GstVideoFormatInfo *finfo);
 
 // Pixels in a row and rows in a column which share a sample; what is drawn has to lie on that grid,
