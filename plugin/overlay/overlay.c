@@ -54,9 +54,9 @@ struct _GstEffdetOverlay {
 
     // Of the streaming thread.
     Canvas canvas;
-    gboolean warned;
-    GArray *objects, *last; // of this frame; of the last frame with a result
-    GstClockTime last_pts;  // NONE: there is nothing to hold
+    gboolean asked_downstream, warned; // since the caps
+    GArray *objects, *last;            // of this frame; of the last frame with a result
+    GstClockTime last_pts;             // NONE: there is nothing to hold
 };
 
 static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE(
@@ -81,17 +81,25 @@ static gboolean gst_effdet_overlay_set_caps(GstBaseTransform *transform, GstCaps
         GST_ERROR_OBJECT(self, "caps without a size: %" GST_PTR_FORMAT, caps);
         return FALSE;
     }
-    self->warned = FALSE;
+    self->asked_downstream = self->warned = FALSE;
     return TRUE;
 }
 
-static gboolean gst_effdet_overlay_decide_allocation(GstBaseTransform *transform, GstQuery *query)
+// Whether it draws compositions, which matters where our own code cannot draw. The base class asks
+// nothing for an element that works in place, and downstream has no answer before it has the caps.
+static void ask_downstream(GstEffdetOverlay *self)
 {
-    canvas_set_downstream_draws(
-        &GST_EFFDET_OVERLAY(transform)->canvas,
-        gst_query_find_allocation_meta(query, GST_VIDEO_OVERLAY_COMPOSITION_META_API_TYPE, NULL));
-    return GST_BASE_TRANSFORM_CLASS(gst_effdet_overlay_parent_class)
-        ->decide_allocation(transform, query);
+    GstPad *pad = GST_BASE_TRANSFORM_SRC_PAD(self);
+    GstCaps *caps = gst_pad_get_current_caps(pad);
+    GstQuery *query = gst_query_new_allocation(caps, FALSE);
+
+    canvas_set_downstream_draws(&self->canvas,
+                                gst_pad_peer_query(pad, query) &&
+                                    gst_query_find_allocation_meta(
+                                        query, GST_VIDEO_OVERLAY_COMPOSITION_META_API_TYPE, NULL));
+    gst_query_unref(query);
+    gst_caps_unref(caps);
+    self->asked_downstream = TRUE;
 }
 
 static gboolean gst_effdet_overlay_propose_allocation(GstBaseTransform *transform,
@@ -178,6 +186,9 @@ static GstFlowReturn gst_effdet_overlay_transform_ip(GstBaseTransform *transform
     objects = objects_for(self, buffer, hold_ms, &alpha);
     if (objects->len == 0 || GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_GAP)) {
         return GST_FLOW_OK;
+    }
+    if (self->canvas.mode != CANVAS_PLANES && !self->asked_downstream) {
+        ask_downstream(self);
     }
     if (self->canvas.mode == CANVAS_NEVER) {
         warn_once(self);
@@ -368,6 +379,5 @@ static void gst_effdet_overlay_class_init(GstEffdetOverlayClass *klass)
     transform_class->sink_event = GST_DEBUG_FUNCPTR(gst_effdet_overlay_sink_event);
     transform_class->stop = GST_DEBUG_FUNCPTR(gst_effdet_overlay_stop);
     transform_class->transform_ip = GST_DEBUG_FUNCPTR(gst_effdet_overlay_transform_ip);
-    transform_class->decide_allocation = GST_DEBUG_FUNCPTR(gst_effdet_overlay_decide_allocation);
     transform_class->propose_allocation = GST_DEBUG_FUNCPTR(gst_effdet_overlay_propose_allocation);
 }

@@ -1,0 +1,437 @@
+// SPDX-FileCopyrightText: effdet contributors
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// What the overlay shows when: hold, live changes of properties and caps, buffers it may not write,
+// memory it cannot map; and how long it takes. Colours of pixels are in test_overlay_formats.c.
+#include "fixture.h"
+#include "meta/frame_meta.h"
+#include "overlay/canvas.h"
+#include "overlay/overlay.h"
+#include "overlay_video.h"
+
+#include <math.h>
+
+#define FRAME_MS 40
+
+typedef enum {
+    NO_META,
+    INFERRED,
+    NOT_INFERRED,
+} Look;
+
+typedef struct {
+    GstHarness *harness;
+    GstVideoInfo info;
+} Stream;
+
+static Stream stream_new(GstVideoFormat format, gint width, gint height)
+{
+    Stream stream = {.info = overlay_info(format, width, height, NULL)};
+
+    stream.harness = overlay_harness(&stream.info, NULL);
+    return stream;
+}
+
+// Pushes one frame with so many objects; returns how many bytes the overlay changed.
+static gsize changed(Stream *stream, GstClockTime pts, Look look, guint n_objects)
+{
+    GstBuffer *buffer = overlay_noise(&stream->info, 0), *drawn;
+    GBytes *before = overlay_bytes(buffer), *after;
+    const guint8 *a, *b;
+    gsize n = 0;
+
+    GST_BUFFER_PTS(buffer) = pts;
+    if (look != NO_META) {
+        effdet_frame_meta_set(buffer, look == INFERRED,
+                              look == INFERRED ? pts : GST_CLOCK_TIME_NONE);
+    }
+    for (guint i = 0; i < n_objects; i++) {
+        overlay_add_object(buffer, "person", 0, 0.75, 20 + 30 * i, 30, 25, 50);
+    }
+    drawn = gst_harness_push_and_pull(stream->harness, buffer);
+    g_assert_nonnull(drawn);
+    g_assert_cmpuint(GST_BUFFER_PTS(drawn), ==, pts);
+    after = overlay_bytes(drawn);
+    a = g_bytes_get_data(before, NULL);
+    b = g_bytes_get_data(after, NULL);
+    for (gsize i = 0; i < g_bytes_get_size(before); i++) {
+        n += a[i] != b[i];
+    }
+    g_bytes_unref(before);
+    g_bytes_unref(after);
+    gst_buffer_unref(drawn);
+    return n;
+}
+
+static GstClockTime frame_pts(guint n)
+{
+    return n * FRAME_MS * GST_MSECOND;
+}
+
+// ---- hold ---------------------------------------------------------------------------------------
+
+static void test_hold(void)
+{
+    Stream stream = stream_new(GST_VIDEO_FORMAT_NV12, 160, 120);
+    gsize one, two;
+    guint n = 0;
+
+    g_assert_cmpuint(changed(&stream, frame_pts(n++), NOT_INFERRED, 0), ==, 0);
+    one = changed(&stream, frame_pts(n++), INFERRED, 1);
+    g_assert_cmpuint(one, >, 0);
+    // 12 frames of 40 ms are within 500 ms; dimming leaves a few bytes of noise as they are
+    for (guint i = 0; i < 12; i++) {
+        gsize held = changed(&stream, frame_pts(n++), NOT_INFERRED, 0);
+        g_assert_cmpuint(held, >, one * 9 / 10);
+    }
+    for (guint i = 0; i < 3; i++) {
+        g_assert_cmpuint(changed(&stream, frame_pts(n++), NOT_INFERRED, 0), ==, 0);
+    }
+    // a newer result replaces the older one
+    two = changed(&stream, frame_pts(n++), INFERRED, 2);
+    g_assert_cmpuint(two, >, one);
+    g_assert_cmpuint(changed(&stream, frame_pts(n++), NOT_INFERRED, 0), >, one);
+    // looked, and found nothing: nothing is shown, then or later
+    g_assert_cmpuint(changed(&stream, frame_pts(n++), INFERRED, 0), ==, 0);
+    g_assert_cmpuint(changed(&stream, frame_pts(n++), NOT_INFERRED, 0), ==, 0);
+    gst_harness_teardown(stream.harness);
+}
+
+static void test_hold_dims(void)
+{
+    Stream stream = stream_new(GST_VIDEO_FORMAT_GRAY8, 160, 120);
+    GstBuffer *buffer = NULL;
+    guint8 shown[2];
+
+    g_object_set(stream.harness->element, "labels", FALSE, NULL);
+    for (guint i = 0; i < 2; i++) {
+        buffer = gst_buffer_new_allocate(NULL, stream.info.size, NULL);
+        gst_buffer_memset(buffer, 0, 0, stream.info.size);
+        GST_BUFFER_PTS(buffer) = frame_pts(i);
+        effdet_frame_meta_set(buffer, i == 0, frame_pts(0));
+        if (i == 0) {
+            overlay_add_object(buffer, "person", 0, 0.75, 20, 30, 25, 50);
+        }
+        buffer = gst_harness_push_and_pull(stream.harness, buffer);
+        gst_buffer_extract(buffer, 30 * 160 + 20, &shown[i], 1);
+        gst_buffer_unref(buffer);
+    }
+    g_assert_cmpuint(shown[0], >, 100);
+    g_assert_cmpint(ABS(shown[1] - shown[0] / 2), <=, 1);
+    gst_harness_teardown(stream.harness);
+}
+
+static void test_hold_is_set_and_forgotten(void)
+{
+    Stream stream = stream_new(GST_VIDEO_FORMAT_I420, 160, 120);
+
+    g_object_set(stream.harness->element, "hold", 0, NULL);
+    changed(&stream, frame_pts(10), INFERRED, 1);
+    g_assert_cmpuint(changed(&stream, frame_pts(11), NOT_INFERRED, 0), ==, 0);
+    g_object_set(stream.harness->element, "hold", 1000, NULL);
+    g_assert_cmpuint(changed(&stream, frame_pts(12), NOT_INFERRED, 0), >, 0);
+    g_assert_cmpuint(changed(&stream, frame_pts(10) + GST_SECOND, NOT_INFERRED, 0), >, 0);
+    g_assert_cmpuint(changed(&stream, frame_pts(10) + GST_SECOND + 1, NOT_INFERRED, 0), ==, 0);
+    // back in time, without time, after a flush, on a frame of nobody's
+    g_assert_cmpuint(changed(&stream, frame_pts(9), NOT_INFERRED, 0), ==, 0);
+    g_assert_cmpuint(changed(&stream, GST_CLOCK_TIME_NONE, NOT_INFERRED, 0), ==, 0);
+    g_assert_cmpuint(changed(&stream, frame_pts(12), NO_META, 0), ==, 0);
+    g_assert_cmpuint(changed(&stream, frame_pts(12), NOT_INFERRED, 0), >, 0);
+    gst_harness_push_event(stream.harness, gst_event_new_flush_start());
+    gst_harness_push_event(stream.harness, gst_event_new_flush_stop(TRUE));
+    g_assert_true(gst_harness_push_event(
+        stream.harness, gst_event_new_segment(&(GstSegment){.rate = 1.0,
+                                                            .applied_rate = 1.0,
+                                                            .format = GST_FORMAT_TIME,
+                                                            .stop = GST_CLOCK_TIME_NONE,
+                                                            .duration = GST_CLOCK_TIME_NONE})));
+    g_assert_cmpuint(changed(&stream, frame_pts(12), NOT_INFERRED, 0), ==, 0);
+    // objects of somebody else (a tracker) on a frame not inferred are shown as they are
+    g_assert_cmpuint(changed(&stream, frame_pts(13), NOT_INFERRED, 1), >, 0);
+    g_assert_cmpuint(changed(&stream, frame_pts(14), NO_META, 1), >, 0);
+    gst_harness_teardown(stream.harness);
+}
+
+// ---- properties, caps, buffers ------------------------------------------------------------------
+
+static void test_properties_while_playing(void)
+{
+    Stream stream = stream_new(GST_VIDEO_FORMAT_NV12, 320, 240);
+    GstElement *element = stream.harness->element;
+    gsize usual = changed(&stream, 0, NO_META, 1), other;
+    g_autofree gchar *font = NULL;
+
+    g_object_set(element, "confidence", FALSE, NULL);
+    other = changed(&stream, 0, NO_META, 1);
+    g_assert_cmpuint(other, <, usual);
+    g_object_set(element, "labels", FALSE, NULL);
+    g_assert_cmpuint(changed(&stream, 0, NO_META, 1), <, other);
+    g_object_set(element, "labels", TRUE, "confidence", TRUE, NULL);
+    g_assert_cmpuint(changed(&stream, 0, NO_META, 1), ==, usual);
+    g_object_set(element, "font-size", 30, NULL);
+    g_assert_cmpuint(changed(&stream, 0, NO_META, 1), >, usual);
+    g_object_set(element, "font-size", 0, "line-width", 10, NULL);
+    g_assert_cmpuint(changed(&stream, 0, NO_META, 1), >, usual);
+    g_object_set(element, "line-width", 0, "font", "Monospace Italic", NULL);
+    g_assert_cmpuint(changed(&stream, 0, NO_META, 1), >, 0);
+    g_object_set(element, "font", NULL, NULL);
+    g_assert_cmpuint(changed(&stream, 0, NO_META, 1), ==, usual);
+    g_object_get(element, "font", &font, NULL);
+    g_assert_cmpstr(font, ==, "Sans Bold");
+    gst_harness_teardown(stream.harness);
+}
+
+static void test_caps_change(void)
+{
+    Stream stream = stream_new(GST_VIDEO_FORMAT_NV12, 320, 240);
+
+    for (guint i = 0; i < 20; i++) {
+        static const GstVideoFormat formats[] = {GST_VIDEO_FORMAT_YUY2, GST_VIDEO_FORMAT_RGBx,
+                                                 GST_VIDEO_FORMAT_v210, GST_VIDEO_FORMAT_I420,
+                                                 GST_VIDEO_FORMAT_RGB16};
+        g_assert_cmpuint(changed(&stream, frame_pts(i), INFERRED, 1), >, 0);
+        g_assert_cmpuint(changed(&stream, frame_pts(i), NOT_INFERRED, 0), >, 0);
+        stream.info = overlay_info(formats[i % G_N_ELEMENTS(formats)], 101 + 37 * (gint)i,
+                                   99 + (gint)i, NULL);
+        gst_harness_set_src_caps(stream.harness, gst_video_info_to_caps(&stream.info));
+    }
+    gst_harness_teardown(stream.harness);
+}
+
+// The caller's picture must stay as it is when somebody else holds the buffer or its memory.
+static void test_shared_buffer(void)
+{
+    Stream stream = stream_new(GST_VIDEO_FORMAT_NV12, 160, 120);
+    GstBuffer *mine = overlay_noise(&stream.info, 0), *drawn;
+    GBytes *before = overlay_bytes(mine), *after, *shown;
+
+    overlay_add_object(mine, "person", 0, 0.5, 20, 30, 25, 50);
+    drawn = gst_harness_push_and_pull(stream.harness, gst_buffer_ref(mine));
+    after = overlay_bytes(mine);
+    shown = overlay_bytes(drawn);
+    g_assert_true(drawn != mine);
+    g_assert_true(g_bytes_equal(before, after));
+    g_assert_false(g_bytes_equal(before, shown));
+    g_bytes_unref(before);
+    g_bytes_unref(after);
+    g_bytes_unref(shown);
+    gst_buffer_unref(mine);
+    gst_buffer_unref(drawn);
+    gst_harness_teardown(stream.harness);
+}
+
+static void test_odd_boxes(void)
+{
+    static const gdouble huge = 1e300;
+    const EffdetDetection boxes[] = {
+        {.x = NAN, .w = 10, .h = 10},
+        {.w = NAN, .h = 10},
+        {.x = -50, .y = -50, .w = 60, .h = 60},
+        {.x = 90, .y = 70, .w = 60, .h = 60},
+        {.x = -huge, .y = -huge, .w = huge, .h = huge},
+        {.x = -1e9, .y = -1e9, .w = 3e9, .h = 3e9},
+        {.x = 5, .y = 5, .w = -3, .h = 4},
+        {.x = 5, .y = 5},
+        {.x = 101, .y = 5, .w = 5, .h = 5},
+        {.x = 5.5, .y = 5.5, .w = 0.01, .h = 0.01},
+        {.x = INFINITY, .w = 1, .h = 1},
+        {.w = INFINITY, .h = 1},
+        {.x = 100, .y = 74, .w = 9, .h = 9},
+    };
+    static const gboolean shown[] = {0, 0, 1, 1, 0, 1, 0, 0, 0, 1, 0, 0, 1};
+    const LayoutStyle style = {.width = 101, .height = 75, .grid_x = 2, .grid_y = 2, .line_px = 3};
+    GArray *objects = g_array_new(FALSE, FALSE, sizeof(EffdetDetection));
+    GArray *shapes = g_array_new(FALSE, FALSE, sizeof(Shape));
+
+    for (guint i = 0; i < G_N_ELEMENTS(boxes); i++) {
+        g_array_set_size(objects, 0);
+        g_array_append_val(objects, boxes[i]);
+        layout_objects(shapes, objects, &style, NULL);
+        if ((shapes->len > 0) != shown[i]) {
+            g_error("box %u: %u shapes", i, shapes->len);
+        }
+        for (guint k = 0; k < shapes->len; k++) {
+            Rect r = g_array_index(shapes, Shape, k).rect;
+            g_assert_true(r.x >= 0 && r.y >= 0 && r.w > 0 && r.h > 0);
+            g_assert_true(r.x + r.w <= style.width && r.y + r.h <= style.height);
+            g_assert_true(r.x % 2 == 0 && r.y % 2 == 0);
+        }
+    }
+    g_array_unref(objects);
+    g_array_unref(shapes);
+}
+
+// ---- texts --------------------------------------------------------------------------------------
+
+static void test_text_is_rendered_once(void)
+{
+    GstVideoInfo info = overlay_info(GST_VIDEO_FORMAT_NV12, 640, 480, NULL);
+    const Stamp *first, *again, *other;
+    LabelCache *cache;
+    InkSet inks;
+
+    ink_set_init(&inks, &info);
+    cache = label_cache_new(info.finfo, &inks, "Sans Bold", 14, 200);
+    first = label_cache_get(cache, "person 87 %", 0);
+    again = label_cache_get(cache, "person 87 %", 0);
+    other = label_cache_get(cache, "person 87 %", 1);
+    g_assert_true(first == again && first != other);
+    g_assert_cmpuint(label_cache_n_rendered(cache), ==, 2);
+    g_assert_cmpint(first->w % 2, ==, 0);
+    g_assert_cmpint(first->h % 2, ==, 0);
+    g_assert_cmpint(first->w, >, 50);
+    g_assert_cmpint(first->h, >=, 14);
+    // too long, empty, no UTF-8, markup, right to left, several lines
+    other =
+        label_cache_get(cache, "a label which is a good deal wider than all the room there is", 0);
+    g_assert_cmpint(other->w, <=, 200);
+    label_cache_get(cache, "", 0);
+    label_cache_get(cache, "\xff\xfe\x80", 2);
+    label_cache_get(cache, "<b>&amp;", 3);
+    label_cache_get(cache, "שלום 87 %", 4);
+    other = label_cache_get(cache, "two\nlines", 4);
+    g_assert_cmpint(other->h, <, 2 * 14 + 10);
+    label_cache_free(cache);
+}
+
+// Many different texts must not pile up for ever.
+static void test_texts_are_forgotten(void)
+{
+    GstVideoInfo info = overlay_info(GST_VIDEO_FORMAT_NV12, 3840, 2160, NULL);
+    guint rendered;
+    LabelCache *cache;
+    InkSet inks;
+
+    ink_set_init(&inks, &info);
+    cache = label_cache_new(info.finfo, &inks, "Sans Bold", 200, 3840);
+    for (guint i = 0; i < 40; i++) {
+        g_autofree gchar *text = g_strdup_printf("person %u", i);
+        label_cache_trim(cache);
+        label_cache_get(cache, text, 0);
+    }
+    rendered = label_cache_n_rendered(cache);
+    label_cache_get(cache, "person 0", 0);
+    g_assert_cmpuint(label_cache_n_rendered(cache), ==, rendered + 1);
+    label_cache_free(cache);
+}
+
+// ---- memory that is not ours --------------------------------------------------------------------
+
+static void push_into_foreign_memory(gboolean downstream_draws, guint n_rectangles)
+{
+    const gchar *caps =
+        "video/x-raw(memory:DMABuf),format=NV12,width=160,height=120,framerate=25/1";
+    Stream stream = {.info = overlay_info(GST_VIDEO_FORMAT_NV12, 160, 120, NULL)};
+    GstVideoOverlayCompositionMeta *meta;
+    GstBus *bus = gst_bus_new();
+    GstBuffer *buffer, *drawn;
+    GBytes *before, *after;
+
+    stream.harness = overlay_harness(NULL, NULL);
+    gst_element_set_bus(stream.harness->element, bus);
+    if (downstream_draws) {
+        gst_harness_add_propose_allocation_meta(stream.harness,
+                                                GST_VIDEO_OVERLAY_COMPOSITION_META_API_TYPE, NULL);
+    }
+    gst_harness_set_src_caps_str(stream.harness, caps);
+    for (guint i = 0; i < 2; i++) {
+        buffer = overlay_noise(&stream.info, 0);
+        before = overlay_bytes(buffer);
+        overlay_add_object(buffer, "person", 0, 0.9, 20, 40, 50, 50);
+        drawn = gst_harness_push_and_pull(stream.harness, buffer);
+        g_assert_nonnull(drawn);
+        after = overlay_bytes(drawn);
+        g_assert_true(g_bytes_equal(before, after));
+        meta = gst_buffer_get_video_overlay_composition_meta(drawn);
+        g_assert_cmpuint(meta != NULL ? gst_video_overlay_composition_n_rectangles(meta->overlay)
+                                      : 0,
+                         ==, n_rectangles);
+        g_bytes_unref(before);
+        g_bytes_unref(after);
+        gst_buffer_unref(drawn);
+    }
+    // one warning for the whole stream, not one a frame
+    g_assert_cmpuint(fixture_messages(bus, GST_MESSAGE_WARNING, NULL), ==,
+                     downstream_draws ? 0 : 1);
+    gst_element_set_bus(stream.harness->element, NULL);
+    gst_object_unref(bus);
+    gst_harness_teardown(stream.harness);
+}
+
+static void test_foreign_memory(void)
+{
+    push_into_foreign_memory(FALSE, 0);
+    push_into_foreign_memory(TRUE, 5);
+}
+
+// ---- the alias and the time ---------------------------------------------------------------------
+
+static void test_alias(void)
+{
+    GstElement *element = gst_element_factory_make("overlay", NULL);
+
+    g_assert_nonnull(element);
+    g_assert_cmpstr(G_OBJECT_TYPE_NAME(element), ==, "GstEffdetOverlay");
+    gst_object_unref(gst_object_ref_sink(element));
+}
+
+static void test_speed(void)
+{
+    static const GstVideoFormat formats[] = {GST_VIDEO_FORMAT_NV12, GST_VIDEO_FORMAT_YUY2,
+                                             GST_VIDEO_FORMAT_BGRx, GST_VIDEO_FORMAT_P010_10LE};
+
+    for (guint f = 0; f < G_N_ELEMENTS(formats); f++) {
+        GstVideoInfo info = overlay_info(formats[f], 1920, 1080, NULL);
+        GArray *objects = g_array_new(FALSE, FALSE, sizeof(EffdetDetection));
+        GstBuffer *buffer = overlay_noise(&info, 0);
+        GstCaps *caps = gst_video_info_to_caps(&info);
+        Canvas canvas = {.own_mode = CANVAS_NEVER};
+        gint64 best_us = G_MAXINT64;
+
+        for (guint i = 0; i < 20; i++) {
+            EffdetDetection object = {.label = g_quark_from_string("person"),
+                                      .label_id = (gint)(i % 7),
+                                      .confidence = 0.4 + 0.02 * i,
+                                      .x = 30 + 370 * (i % 5),
+                                      .y = 40 + 250 * (i / 5),
+                                      .w = 200,
+                                      .h = 400};
+            g_array_append_val(objects, object);
+        }
+        g_assert_true(canvas_set_caps(&canvas, caps));
+        canvas_set_font(&canvas, "Sans Bold", 0);
+        canvas_set_style(&canvas, 0, TRUE, TRUE);
+        for (guint i = 0; i < 100; i++) {
+            gint64 start_us = g_get_monotonic_time();
+            g_assert_true(canvas_draw(&canvas, buffer, objects, RASTER_OPAQUE));
+            best_us = MIN(best_us, g_get_monotonic_time() - start_us);
+        }
+        g_test_message("%s 1920x1080, 20 objects: %.3f ms a frame", info.finfo->name,
+                       (gdouble)best_us / 1000);
+        // an upper bound for slow machines and sanitizers, not the target
+        g_assert_cmpint(best_us, <, 20000);
+        canvas_finish(&canvas);
+        g_array_unref(objects);
+        gst_caps_unref(caps);
+        gst_buffer_unref(buffer);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    fixture_init(&argc, &argv);
+    g_assert_true(GST_ELEMENT_REGISTER(effdetoverlay, NULL));
+    g_assert_true(GST_ELEMENT_REGISTER(overlay, NULL));
+    g_test_add_func("/overlay/hold/sequence", test_hold);
+    g_test_add_func("/overlay/hold/dims", test_hold_dims);
+    g_test_add_func("/overlay/hold/set-and-forgotten", test_hold_is_set_and_forgotten);
+    g_test_add_func("/overlay/properties-while-playing", test_properties_while_playing);
+    g_test_add_func("/overlay/caps-change", test_caps_change);
+    g_test_add_func("/overlay/shared-buffer", test_shared_buffer);
+    g_test_add_func("/overlay/odd-boxes", test_odd_boxes);
+    g_test_add_func("/overlay/text/once", test_text_is_rendered_once);
+    g_test_add_func("/overlay/text/forgotten", test_texts_are_forgotten);
+    g_test_add_func("/overlay/foreign-memory", test_foreign_memory);
+    g_test_add_func("/overlay/alias", test_alias);
+    g_test_add_func("/overlay/speed", test_speed);
+    return fixture_run();
+}
