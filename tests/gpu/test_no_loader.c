@@ -1,10 +1,9 @@
 // SPDX-FileCopyrightText: effdet contributors
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// A machine without libvulkan, or with one that is too old: dlopen() and dlsym() of this program
-// stand in front of the real ones.
+// A machine without libvulkan, or with one that is too old: this program is linked with --wrap, so
+// that the engine's calls of dlopen() and its kin come here.
 #include "gpu_test.h"
 
-#include <dlfcn.h>
 #include <string.h>
 
 static enum { MISSING, EMPTY, OLD, REFUSING } scene;
@@ -36,26 +35,31 @@ static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL get_proc(VkInstance instance, co
     return strcmp(name, "vkCreateInstance") == 0 ? (PFN_vkVoidFunction)refuse : NULL;
 }
 
-void *dlopen(const char *name, int flags)
+void *__wrap_dlopen(const char *name, int flags);
+char *__wrap_dlerror(void);
+void *__wrap_dlsym(void *library, const char *name);
+int __wrap_dlclose(void *library);
+
+void *__wrap_dlopen(const char *name, int flags)
 {
     g_assert_true(g_str_has_prefix(name, "libvulkan.so"));
     return scene == MISSING ? NULL : &scene;
 }
 
-char *dlerror(void)
+char *__wrap_dlerror(void)
 {
     static char text[] = "no such library here";
     return text;
 }
 
-void *dlsym(void *library, const char *name)
+void *__wrap_dlsym(void *library, const char *name)
 {
     g_assert_true(library == &scene);
     g_assert_cmpstr(name, ==, "vkGetInstanceProcAddr");
     return scene == EMPTY ? NULL : (void *)get_proc;
 }
 
-int dlclose(void *library)
+int __wrap_dlclose(void *library)
 {
     g_assert_true(library == &scene);
     return 0;
