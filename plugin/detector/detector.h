@@ -69,14 +69,15 @@ struct _GstEffdet {
     Stats stats;
 
     // The engine. Changed by a state change (no other thread runs then) or under `lock` with no
-    // frame in it.
+    // frame and no collector in it.
     EffdetEngine *engine;
     GArray *labels; // GQuark for each class
     guint queue_depth;
-    gboolean failed;   // an error was posted: nothing goes to the engine any more
-    gboolean lost;     // the engine is dead; a new one is on its way
-    gboolean draining; // the engine is about to be replaced
-    gboolean quit;     // collector and loader have to end
+    gboolean failed;     // an error was posted: nothing goes to the engine any more
+    gboolean lost;       // the engine is dead; a new one is on its way
+    gboolean collecting; // the collector is in the engine
+    gboolean draining;   // the engine is about to be replaced
+    gboolean quit;       // collector and loader have to end
     GThread *collector, *loader;
     gboolean reload_wanted; // the loader has to look once more
 };

@@ -64,7 +64,6 @@ void detector_fail(GstEffdet *self, GError *error)
     first = !self->failed;
     self->failed = TRUE;
     self->flow = GST_FLOW_ERROR;
-    flight_land_all(self);
     g_cond_broadcast(&self->cond);
     g_mutex_unlock(&self->lock);
     if (first) {
@@ -89,7 +88,7 @@ void detector_engine_failed(GstEffdet *self, GError *error)
     g_mutex_lock(&self->lock);
     first = !self->lost;
     self->lost = TRUE;
-    flight_land_all(self);
+    g_cond_broadcast(&self->cond);
     g_mutex_unlock(&self->lock);
     if (first) {
         detector_post(self, GST_MESSAGE_WARNING, error);
@@ -199,36 +198,49 @@ EffdetEngine *detector_make_engine(GstEffdet *self, GArray **labels, GError **er
     return engine;
 }
 
+// Waits for the oldest frame. Under lock, which is released meanwhile.
+static void collect_one(GstEffdet *self)
+{
+    EffdetEngine *engine = self->engine;
+    EffdetResult *result = NULL;
+    GError *error = NULL;
+    EffdetStatus status;
+
+    self->collecting = TRUE;
+    g_mutex_unlock(&self->lock);
+    status = effdet_engine_collect(engine, -1, &result, &error);
+    if (status != EFFDET_OK && error == NULL) {
+        error = g_error_new(
+            EFFDET_ERROR, EFFDET_ERROR_FAILED,
+            "a submitted frame was expected, the engine knows of none: restart the pipeline");
+    }
+    if (error != NULL) {
+        detector_engine_failed(self, error);
+    }
+    g_mutex_lock(&self->lock);
+    self->collecting = FALSE;
+    if (status == EFFDET_OK) {
+        stats_add_result(&self->stats, result);
+        flight_land(self, result->cookie, result);
+    }
+    g_cond_broadcast(&self->cond);
+}
+
+// The collector. It alone lands what was submitted, so that no flight ends while the engine may
+// still hand out its result.
 static gpointer collect(gpointer data)
 {
     GstEffdet *self = data;
 
     g_mutex_lock(&self->lock);
     while (!self->quit) {
-        EffdetEngine *engine = self->engine;
-        EffdetResult *result = NULL;
-        GError *error = NULL;
-        EffdetStatus status;
-
         if (self->n_submitted == 0) {
             g_cond_wait(&self->cond, &self->lock);
-            continue;
+        } else if (self->lost || self->failed) {
+            flight_land_all(self);
+        } else {
+            collect_one(self);
         }
-        g_mutex_unlock(&self->lock);
-        status = effdet_engine_collect(engine, -1, &result, &error);
-        if (status == EFFDET_OK) {
-            g_mutex_lock(&self->lock);
-            stats_add_result(&self->stats, result);
-            flight_land(self, result->cookie, result);
-            continue;
-        }
-        if (error == NULL) {
-            error = g_error_new(
-                EFFDET_ERROR, EFFDET_ERROR_FAILED,
-                "a submitted frame was expected, the engine knows of none: restart the pipeline");
-        }
-        detector_engine_failed(self, error);
-        g_mutex_lock(&self->lock);
     }
     g_mutex_unlock(&self->lock);
     return NULL;

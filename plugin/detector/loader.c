@@ -8,7 +8,7 @@
 static gboolean drain(GstEffdet *self)
 {
     self->draining = TRUE;
-    while (!self->quit && self->n_in_engine > 0) {
+    while (!self->quit && (self->n_in_engine > 0 || self->collecting)) {
         g_cond_wait(&self->cond, &self->lock);
     }
     return !self->quit;
