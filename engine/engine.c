@@ -1,0 +1,343 @@
+// SPDX-FileCopyrightText: effdet contributors
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// The public API: parameters, the ring of frames in flight, results. Everything heavy is below.
+#include "effdet/effdet.h"
+
+#include "base/log.h"
+#include "engine_private.h"
+#include "search.h"
+
+#include <string.h>
+
+#define DEFAULT_QUEUE_DEPTH 2
+#define DEFAULT_TIMEOUT_MS 5000
+#define MAX_INPUT_SIDE 4096
+
+static bool fail_value(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
+
+static bool fail_value(GError **error, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    g_autofree char *text = g_strdup_vprintf(format, args);
+    va_end(args);
+    g_set_error_literal(error, EFFDET_ERROR, EFFDET_ERROR_BAD_VALUE, text);
+    return false;
+}
+
+static bool check_params(const EffdetEngineParams *params, GError **error)
+{
+    static const char *const plans[] = {"auto", "gpu", "cpu", NULL};
+    if (params->queue_depth > MAX_QUEUE_DEPTH) {
+        return fail_value(error, "queue depth %u is out of range: use 1 to %d", params->queue_depth,
+                          MAX_QUEUE_DEPTH);
+    }
+    if (params->input_width > MAX_INPUT_SIDE || params->input_height > MAX_INPUT_SIDE) {
+        return fail_value(error, "network input %ux%u is too large: at most %d pixels a side",
+                          params->input_width, params->input_height, MAX_INPUT_SIDE);
+    }
+    if ((params->input_width == 0) != (params->input_height == 0)) {
+        return fail_value(error, "network input %ux%u: give both sides or none",
+                          params->input_width, params->input_height);
+    }
+    if (params->plan && !g_strv_contains(plans, params->plan)) {
+        return fail_value(error, "unknown plan '%s': use auto, gpu or cpu", params->plan);
+    }
+    if (params->precision > EFFDET_PRECISION_FP32) {
+        return fail_value(error, "unknown precision %d", params->precision);
+    }
+    return true;
+}
+
+static struct checkpoint *open_random(const EffdetEngineParams *params, GError **error)
+{
+    const struct arch *arch = arch_find(params->model);
+    if (!arch) {
+        fail_value(error,
+                   "random weights need the name of an architecture, but '%s' is none: see 'effdet "
+                   "models'",
+                   params->model ? params->model : "");
+        return NULL;
+    }
+    // gains under which deep networks neither vanish nor overflow 16 bit
+    return checkpoint_synthetic(arch, 90, arch->backbone->lite ? 1.0 : 1.2, 1.0);
+}
+
+static struct checkpoint *open_weights(const EffdetEngineParams *params, GError **error)
+{
+    if (params->random_weights) {
+        return open_random(params, error);
+    }
+    g_autofree char *architecture = NULL;
+    g_autofree char *path = search_weights(params->model, params->weights, &architecture, error);
+    if (!path) {
+        return NULL;
+    }
+    struct checkpoint_options options = {
+        .architecture = architecture,
+        .labels = params->labels,
+        .project = params->project,
+        .convention = params->convention,
+    };
+    return checkpoint_open(path, &options, error);
+}
+
+static bool choose_half(const struct device *device, EffdetPrecision precision, bool *half,
+                        GError **error)
+{
+    // CPU drivers convert on every store: half the memory, but a quarter slower (lavapipe 22.3)
+    *half = device->features.storage16 && (!device->is_cpu || precision == EFFDET_PRECISION_FP16);
+    if (precision == EFFDET_PRECISION_FP32) {
+        *half = false;
+    } else if (precision == EFFDET_PRECISION_FP16 && !*half) {
+        g_set_error(
+            error, EFFDET_ERROR, EFFDET_ERROR_UNSUPPORTED,
+            "precision fp16 was asked for, but device %s has no 16-bit storage: use auto or fp32",
+            device->name);
+        return false;
+    }
+    return true;
+}
+
+static void fill_info(EffdetEngine *engine, bool half, bool cpu_plan)
+{
+    const struct model *model = engine->model;
+    uint64_t staging = 0;
+    for (int i = 0; i < engine->n_slots; i++) {
+        staging += slot_bytes(&engine->slots[i]);
+    }
+    engine->info = (EffdetEngineInfo){
+        .model = model->arch.name,
+        .weights_path = checkpoint_path(engine->checkpoint),
+        .device = engine->device->name,
+        .driver = engine->device->driver_text,
+        .precision = half ? "fp16" : "fp32",
+        .plan = cpu_plan ? "cpu" : "gpu",
+        .input_width = (guint)model->input_width,
+        .input_height = (guint)model->input_height,
+        .n_classes = (guint)model->num_classes,
+        .labels = (const gchar *const *)model->labels,
+        .queue_depth = (guint)engine->n_slots,
+        .suggested_score_threshold = model->suggested_score_threshold,
+        .n_dispatches = (guint)recorder_dispatches(engine->slots[0].recorder),
+        .n_pipelines = (guint)kernels_count(engine->network.kernels),
+        .arena_bytes = engine->network.graph->arena_bytes,
+        .arena_lower_bound_bytes = engine->network.graph->lower_bound_bytes,
+        .weights_bytes = engine->network.weights.bytes,
+        .staging_bytes = staging,
+        .cache_hit = kernels_cache_hit(engine->network.kernels),
+    };
+}
+
+// One small grey frame through every slot: drivers compile and page in at the first dispatch, and
+// records are made for NV12.
+static bool warm_up(EffdetEngine *engine, GError **error)
+{
+    static guint8 grey[64 * 96];
+    memset(grey, 128, sizeof grey);
+    EffdetFrame frame = {.format = EFFDET_FORMAT_NV12,
+                         .width = 64,
+                         .height = 64,
+                         .planes = {{grey, 64}, {grey + 64 * 64, 64}}};
+    for (int i = 0; i < engine->n_slots; i++) {
+        EffdetResult *result = NULL;
+        if (effdet_engine_submit(engine, &frame, NULL, error) != EFFDET_OK ||
+            effdet_engine_collect(engine, -1, &result, error) != EFFDET_OK) {
+            return false;
+        }
+        effdet_result_free(&result);
+    }
+    return true;
+}
+
+static bool build(EffdetEngine *engine, const EffdetEngineParams *params, GError **error)
+{
+    bool half;
+    engine->checkpoint = open_weights(params, error);
+    if (!engine->checkpoint) {
+        return false;
+    }
+    struct model *model = checkpoint_model_mutable(engine->checkpoint);
+    engine->model = model;
+    if (params->input_width) {
+        model->input_width = (int)params->input_width;
+        model->input_height = (int)params->input_height;
+    }
+    engine->device = device_new(params->device, error);
+    if (!engine->device || !choose_half(engine->device, params->precision, &half, error)) {
+        return false;
+    }
+    struct network_options options = {
+        .half = half, .fuse = !params->no_fuse, .cpu_plan = engine->device->is_cpu};
+    if (params->plan && !g_str_equal(params->plan, "auto")) {
+        options.cpu_plan = g_str_equal(params->plan, "cpu");
+    }
+    if (!network_init(&engine->network, engine->device, engine->checkpoint, &options, error) ||
+        !frame_context_init(&engine->context, &engine->network, model, error)) {
+        return false;
+    }
+    engine->post = post_new(model);
+    engine->results = result_pool_new();
+    int depth = params->queue_depth ? (int)params->queue_depth : DEFAULT_QUEUE_DEPTH;
+    while (engine->n_slots < depth) {
+        if (!slot_init(&engine->slots[engine->n_slots], &engine->context, error)) {
+            return false;
+        }
+        engine->n_slots++;
+    }
+    EffdetFilter filter = {
+        .score_threshold = (float)model->suggested_score_threshold,
+        .iou_threshold = (float)model->post.nms_iou,
+        .max_detections = model->post.max_detections ? (guint)model->post.max_detections : 100};
+    if (!effdet_engine_set_filter(engine, &filter, error) || !warm_up(engine, error)) {
+        return false;
+    }
+    kernels_save(engine->network.kernels);
+    fill_info(engine, half, options.cpu_plan);
+    return true;
+}
+
+EffdetEngine *effdet_engine_new(const EffdetEngineParams *params, GError **error)
+{
+    static const EffdetEngineParams defaults;
+    params = params ? params : &defaults;
+    if (!check_params(params, error)) {
+        return NULL;
+    }
+    gint64 start = g_get_monotonic_time();
+    EffdetEngine *engine = g_new0(EffdetEngine, 1);
+    g_mutex_init(&engine->lock);
+    engine->timeout_ms = params->gpu_timeout_ms ? params->gpu_timeout_ms : DEFAULT_TIMEOUT_MS;
+    if (!build(engine, params, error)) {
+        effdet_engine_free(&engine);
+        return NULL;
+    }
+    engine->info.start_ms = (double)(g_get_monotonic_time() - start) / 1000.0;
+    log_info("%s on %s (%s), %s, input %ux%u, %u dispatches, ready in %.0f ms", engine->info.model,
+             engine->info.device, engine->info.driver, engine->info.precision,
+             engine->info.input_width, engine->info.input_height, engine->info.n_dispatches,
+             engine->info.start_ms);
+    return engine;
+}
+
+void effdet_engine_free(EffdetEngine **engine)
+{
+    EffdetEngine *self = engine ? g_steal_pointer(engine) : NULL;
+    if (!self) {
+        return;
+    }
+    for (int i = 0; i < self->n_slots; i++) {
+        slot_finish(&self->slots[i], &self->context);
+    }
+    frame_context_finish(&self->context);
+    network_finish(&self->network);
+    post_free(&self->post);
+    result_pool_free(&self->results);
+    post_filter_finish(&self->filter);
+    device_free(&self->device);
+    checkpoint_close(&self->checkpoint);
+    g_mutex_clear(&self->lock);
+    g_free(self);
+}
+
+const EffdetEngineInfo *effdet_engine_info(EffdetEngine *engine)
+{
+    return &engine->info;
+}
+
+gboolean effdet_engine_set_filter(EffdetEngine *engine, const EffdetFilter *filter, GError **error)
+{
+    struct post_filter parsed = {0};
+    if (!post_filter_init(&parsed, engine->model, filter, error)) {
+        return FALSE;
+    }
+    g_mutex_lock(&engine->lock);
+    post_filter_finish(&engine->filter);
+    engine->filter = parsed;
+    g_mutex_unlock(&engine->lock);
+    return TRUE;
+}
+
+EffdetStatus effdet_engine_submit(EffdetEngine *engine, const EffdetFrame *frame, gpointer cookie,
+                                  GError **error)
+{
+    g_mutex_lock(&engine->lock);
+    bool full = engine->in_flight == engine->n_slots;
+    struct slot *slot = &engine->slots[engine->head];
+    if (!full) {
+        post_filter_copy(&slot->filter, &engine->filter);
+    }
+    g_mutex_unlock(&engine->lock);
+    if (full) {
+        return EFFDET_BUSY;
+    }
+    slot->cookie = cookie;
+    slot->submitted_us = g_get_monotonic_time();
+    if (!slot_submit(slot, &engine->context, frame, error)) {
+        return EFFDET_FAILED;
+    }
+    g_mutex_lock(&engine->lock);
+    engine->head = (engine->head + 1) % engine->n_slots;
+    engine->in_flight++;
+    g_mutex_unlock(&engine->lock);
+    return EFFDET_OK;
+}
+
+static gint64 elapsed_us(const struct slot *slot, int from, int to)
+{
+    gint64 ns = recorder_elapsed_ns(slot->recorder, slot->marks[from], slot->marks[to]);
+    return ns < 0 ? -1 : ns / 1000;
+}
+
+EffdetStatus effdet_engine_collect(EffdetEngine *engine, gint64 timeout_us, EffdetResult **result,
+                                   GError **error)
+{
+    if (effdet_engine_in_flight(engine) == 0) {
+        return EFFDET_AGAIN;
+    }
+    struct slot *slot = &engine->slots[engine->tail];
+    uint64_t limit_ns =
+        engine->timeout_ms == G_MAXUINT ? UINT64_MAX : (uint64_t)engine->timeout_ms * 1000000;
+    bool bounded = timeout_us >= 0 && (uint64_t)timeout_us * 1000 < limit_ns;
+    bool done = false;
+    if (!recorder_wait(slot->recorder, bounded ? (uint64_t)timeout_us * 1000 : limit_ns, &done,
+                       error)) {
+        return EFFDET_FAILED;
+    }
+    if (!done && bounded) {
+        return EFFDET_AGAIN;
+    }
+    if (!done) {
+        g_atomic_int_set(&engine->device->lost, 1);
+        g_set_error(error, EFFDET_ERROR, EFFDET_ERROR_DEVICE_LOST,
+                    "device %s did not finish a frame within %u ms; raise the GPU timeout or use a "
+                    "smaller model",
+                    engine->device->name, engine->timeout_ms);
+        return EFFDET_FAILED;
+    }
+    const struct decode_output *output = slot->output.map;
+    if (!buffer_invalidate(&slot->output, engine->device, 0, slot->output.bytes, error)) {
+        return EFFDET_FAILED;
+    }
+    EffdetResult *self = result_pool_take(engine->results, post_capacity(engine->post, output));
+    self->cookie = slot->cookie;
+    post_run(engine->post, output, &slot->filter, &slot->letterbox, self);
+    self->gpu_preprocess_us = elapsed_us(slot, MARK_START, MARK_PREPROCESSED);
+    self->gpu_network_us = elapsed_us(slot, MARK_PREPROCESSED, MARK_NETWORK);
+    self->gpu_decode_us = elapsed_us(slot, MARK_NETWORK, MARK_END);
+    self->latency_us = g_get_monotonic_time() - slot->submitted_us;
+    g_mutex_lock(&engine->lock);
+    engine->tail = (engine->tail + 1) % engine->n_slots;
+    engine->in_flight--;
+    g_mutex_unlock(&engine->lock);
+    *result = self;
+    return EFFDET_OK;
+}
+
+guint effdet_engine_in_flight(EffdetEngine *engine)
+{
+    g_mutex_lock(&engine->lock);
+    guint n = (guint)engine->in_flight;
+    g_mutex_unlock(&engine->lock);
+    return n;
+}
