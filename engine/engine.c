@@ -11,6 +11,8 @@
 
 #define DEFAULT_QUEUE_DEPTH 2
 #define DEFAULT_TIMEOUT_MS 5000
+#define WARM_UP_TIMEOUT_MS                                                                         \
+    300000 // drivers that compile at the first dispatch take seconds, on busy machines minutes
 #define MAX_INPUT_SIDE 4096
 
 static bool fail_value(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
@@ -207,11 +209,12 @@ EffdetEngine *effdet_engine_new(const EffdetEngineParams *params, GError **error
     gint64 start = g_get_monotonic_time();
     EffdetEngine *engine = g_new0(EffdetEngine, 1);
     g_mutex_init(&engine->lock);
-    engine->timeout_ms = params->gpu_timeout_ms ? params->gpu_timeout_ms : DEFAULT_TIMEOUT_MS;
+    engine->timeout_ms = WARM_UP_TIMEOUT_MS;
     if (!build(engine, params, error)) {
         effdet_engine_free(&engine);
         return NULL;
     }
+    engine->timeout_ms = params->gpu_timeout_ms ? params->gpu_timeout_ms : DEFAULT_TIMEOUT_MS;
     engine->info.start_ms = (double)(g_get_monotonic_time() - start) / 1000.0;
     log_info("%s on %s (%s), %s, input %ux%u, %u dispatches, ready in %.0f ms", engine->info.model,
              engine->info.device, engine->info.driver, engine->info.precision,
