@@ -11,44 +11,31 @@
 #include <vulkan/vulkan.h>
 
 // Every Vulkan function that the engine calls. X(name)
-#define VK_GLOBAL_FUNCTIONS(X)                                                                     \
-    X(vkEnumerateInstanceVersion) X(vkEnumerateInstanceLayerProperties) X(vkCreateInstance)
+// clang-format off
+#define VK_GLOBAL_FUNCTIONS(X) X(vkEnumerateInstanceVersion) X(vkCreateInstance)
 #define VK_INSTANCE_FUNCTIONS(X)                                                                   \
-    X(vkDestroyInstance)                                                                           \
-    X(vkEnumeratePhysicalDevices)                                                                  \
-    X(vkGetPhysicalDeviceProperties)                                                               \
-    X(vkGetPhysicalDeviceProperties2)                                                              \
-    X(vkGetPhysicalDeviceFeatures2)                                                                \
+    X(vkDestroyInstance) X(vkEnumeratePhysicalDevices) X(vkGetPhysicalDeviceProperties)            \
+    X(vkGetPhysicalDeviceProperties2) X(vkGetPhysicalDeviceFeatures2)                              \
     X(vkGetPhysicalDeviceMemoryProperties) X(vkGetPhysicalDeviceQueueFamilyProperties)             \
-        X(vkGetPhysicalDeviceFormatProperties) X(vkEnumerateDeviceExtensionProperties)             \
-            X(vkCreateDevice) X(vkGetDeviceProcAddr)
+    X(vkGetPhysicalDeviceFormatProperties) X(vkEnumerateDeviceExtensionProperties)                 \
+    X(vkCreateDevice) X(vkGetDeviceProcAddr)
 #define VK_DEVICE_FUNCTIONS(X)                                                                     \
-    X(vkDestroyDevice)                                                                             \
-    X(vkGetDeviceQueue)                                                                            \
-    X(vkCreateBuffer)                                                                              \
-    X(vkDestroyBuffer)                                                                             \
-    X(vkGetBufferMemoryRequirements)                                                               \
-    X(vkAllocateMemory) X(vkFreeMemory) X(vkBindBufferMemory) X(vkMapMemory) X(vkUnmapMemory) X(   \
-        vkFlushMappedMemoryRanges) X(vkInvalidateMappedMemoryRanges) X(vkCreateBufferView)         \
-        X(vkDestroyBufferView) X(vkCreateShaderModule) X(vkDestroyShaderModule) X(                 \
-            vkCreateDescriptorSetLayout) X(vkDestroyDescriptorSetLayout) X(vkCreatePipelineLayout) \
-            X(vkDestroyPipelineLayout) X(vkCreateComputePipelines) X(vkDestroyPipeline)            \
-                X(vkCreatePipelineCache) X(vkDestroyPipelineCache) X(vkGetPipelineCacheData) X(    \
-                    vkCreateDescriptorPool) X(vkDestroyDescriptorPool) X(vkAllocateDescriptorSets) \
-                    X(vkUpdateDescriptorSets) X(vkCreateCommandPool) X(vkDestroyCommandPool)       \
-                        X(vkAllocateCommandBuffers) X(vkFreeCommandBuffers)                        \
-                            X(vkBeginCommandBuffer) X(vkEndCommandBuffer) X(vkCmdBindPipeline)     \
-                                X(vkCmdBindDescriptorSets) X(vkCmdPushConstants) X(vkCmdDispatch)  \
-                                    X(vkCmdDispatchIndirect) X(vkCmdPipelineBarrier)               \
-                                        X(vkCmdCopyBuffer) X(vkCmdFillBuffer)                      \
-                                            X(vkCmdResetQueryPool) X(vkCmdWriteTimestamp)          \
-                                                X(vkCreateQueryPool) X(vkDestroyQueryPool)         \
-                                                    X(vkGetQueryPoolResults) X(vkCreateFence)      \
-                                                        X(vkDestroyFence) X(vkResetFences)         \
-                                                            X(vkGetFenceStatus) X(vkWaitForFences) \
-                                                                X(vkQueueSubmit)                   \
-                                                                    X(vkQueueWaitIdle)             \
-                                                                        X(vkDeviceWaitIdle)
+    X(vkDestroyDevice) X(vkGetDeviceQueue) X(vkCreateBuffer) X(vkDestroyBuffer)                    \
+    X(vkGetBufferMemoryRequirements) X(vkAllocateMemory) X(vkFreeMemory) X(vkBindBufferMemory)     \
+    X(vkMapMemory) X(vkFlushMappedMemoryRanges) X(vkInvalidateMappedMemoryRanges)                  \
+    X(vkCreateBufferView) X(vkDestroyBufferView) X(vkCreateShaderModule) X(vkDestroyShaderModule)  \
+    X(vkCreateDescriptorSetLayout) X(vkDestroyDescriptorSetLayout) X(vkCreatePipelineLayout)       \
+    X(vkDestroyPipelineLayout) X(vkCreateComputePipelines) X(vkDestroyPipeline)                    \
+    X(vkCreatePipelineCache) X(vkDestroyPipelineCache) X(vkGetPipelineCacheData)                   \
+    X(vkCreateDescriptorPool) X(vkDestroyDescriptorPool) X(vkAllocateDescriptorSets)               \
+    X(vkUpdateDescriptorSets) X(vkCreateCommandPool) X(vkDestroyCommandPool)                       \
+    X(vkAllocateCommandBuffers) X(vkBeginCommandBuffer) X(vkEndCommandBuffer)                      \
+    X(vkCmdBindPipeline) X(vkCmdBindDescriptorSets) X(vkCmdPushConstants) X(vkCmdDispatch)         \
+    X(vkCmdDispatchIndirect) X(vkCmdPipelineBarrier) X(vkCmdCopyBuffer) X(vkCmdFillBuffer)         \
+    X(vkCmdResetQueryPool) X(vkCmdWriteTimestamp) X(vkCreateQueryPool) X(vkDestroyQueryPool)       \
+    X(vkGetQueryPoolResults) X(vkCreateFence) X(vkDestroyFence) X(vkResetFences)                   \
+    X(vkWaitForFences) X(vkQueueSubmit)
+// clang-format on
 
 struct vk_functions {
 #define X(name) PFN_##name name;

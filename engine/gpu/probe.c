@@ -186,6 +186,21 @@ static void read_limits(struct device *device, uint64_t max_allocation)
     }
 }
 
+static char *make_driver_text(const struct device *device)
+{
+    uint32_t version = device->properties.driverVersion;
+    if (!device->driver.driverName[0]) {
+        return g_strdup_printf("vendor 0x%04x, version 0x%08x", device->properties.vendorID,
+                               version);
+    }
+    if (!device->driver.driverInfo[0]) {
+        return g_strdup_printf("%s (%u.%u.%u)", device->driver.driverName,
+                               VK_VERSION_MAJOR(version), VK_VERSION_MINOR(version),
+                               VK_VERSION_PATCH(version));
+    }
+    return g_strdup_printf("%s (%s)", device->driver.driverName, device->driver.driverInfo);
+}
+
 static void read_properties(struct device *device, const VkExtensionProperties *extensions,
                             uint32_t n_extensions)
 {
@@ -219,14 +234,7 @@ static void read_properties(struct device *device, const VkExtensionProperties *
     memcpy(device->driver_uuid, id.driverUUID, VK_UUID_SIZE);
     device->is_cpu = device->properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
     device->subgroup_size = subgroup.subgroupSize;
-    if (device->driver.driverName[0]) {
-        device->driver_text =
-            g_strdup_printf("%s (%s)", device->driver.driverName, device->driver.driverInfo);
-    } else {
-        device->driver_text =
-            g_strdup_printf("vendor 0x%04x driver 0x%08x", device->properties.vendorID,
-                            device->properties.driverVersion);
-    }
+    device->driver_text = make_driver_text(device);
     read_limits(device, maintenance.maxMemoryAllocationSize);
     device->device_class =
         find_class(device, sizes.minSubgroupSize ? sizes.minSubgroupSize : subgroup.subgroupSize);

@@ -32,6 +32,8 @@ struct dispatch {
 };
 
 struct recorder;
+// max_dispatches: a hint for the descriptor pools, which grow. The kernels and buffers of what is
+// recorded must outlive the recorder, or its next recorder_begin().
 struct recorder *recorder_new(struct device *device, int max_dispatches, int max_timestamps,
                               GError **error) WARN_UNUSED;
 void recorder_free(struct recorder **recorder); // waits for the submission in flight
@@ -43,16 +45,19 @@ void recorder_fill(struct recorder *recorder, struct buffer *buffer, uint64_t of
                    uint64_t bytes, uint32_t value);
 void recorder_copy(struct recorder *recorder, struct buffer *from, uint64_t from_offset,
                    struct buffer *to, uint64_t to_offset, uint64_t bytes);
-int recorder_timestamp(
-    struct recorder *recorder); // index of a timestamp after all work so far; -1 without timestamps
+// Index of a timestamp after all work so far; -1 without timestamps or when max_timestamps are
+// used.
+int recorder_timestamp(struct recorder *recorder);
 bool recorder_end(struct recorder *recorder,
                   GError **error) WARN_UNUSED; // makes device writes visible to the host
+// Derived barriers only: those at both ends are not counted.
 int recorder_barriers(const struct recorder *recorder);
 int recorder_dispatches(const struct recorder *recorder);
 
 bool recorder_submit(struct recorder *recorder, GError **error)
     WARN_UNUSED; // takes the queue lock; one submission in flight at most
-// true with *done; timeout_ns 0 polls. After DEVICE_LOST or VK_ERROR: false with *error.
+// Neither submit nor wait allocates. true with *done; timeout_ns 0 polls. After DEVICE_LOST or
+// VK_ERROR: false with *error.
 bool recorder_wait(struct recorder *recorder, uint64_t timeout_ns, bool *done,
                    GError **error) WARN_UNUSED;
 // Nanoseconds between two timestamps of the finished submission; -1 without timestamps.

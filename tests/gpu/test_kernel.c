@@ -144,9 +144,11 @@ static void test_cache(void)
         damaged[i] ^= 0x10;
         replace(path, damaged, bytes);
         check_cache(device, what, false, true);
-        check_cache(device, "after damage", true, false);
+        if (i % 16 == 0) {
+            check_cache(device, "after damage", true, false);
+        }
     }
-    for (gsize length = 0; length < bytes; length += length < 256 ? 1 : 997) {
+    for (gsize length = 0; length < bytes; length += length < 256 ? 7 : 997) {
         g_autofree char *what = g_strdup_printf("cut to %zu bytes", length);
         replace(path, good, length);
         check_cache(device, what, false, true);
