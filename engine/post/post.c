@@ -78,6 +78,14 @@ static void clip_before(struct nms_box *box, enum clip clip, const struct letter
     }
 }
 
+// Whether clipping to the picture would leave nothing.
+static bool is_outside(const struct nms_box *box, const struct letterbox *letterbox)
+{
+    return box->x2 <= 0 || box->y2 <= 0 ||
+           box->x1 >= letterbox->source_width * letterbox->scale_x ||
+           box->y1 >= letterbox->source_height * letterbox->scale_y;
+}
+
 // The candidates that pass, as boxes; returns their number. best_score: of all that pass.
 static int collect(struct post *post, const struct decode_output *output,
                    const struct post_filter *filter, const struct letterbox *letterbox,
@@ -114,6 +122,9 @@ static int collect(struct post *post, const struct decode_output *output,
             .counted = wanted,
         };
         clip_before(box, rules->clip, letterbox);
+        if (rules->clip == CLIP_PICTURE && is_outside(box, letterbox)) {
+            box->counted = false;
+        }
     }
     return n;
 }
@@ -169,7 +180,6 @@ void post_run(struct post *post, const struct decode_output *output,
     for (int i = 0; i < n; i++) {
         const struct nms_box *box = &post->boxes[post->selected[i]];
         EffdetObject object = to_object(box, rules->clip, letterbox);
-        // What clipping left without an area lies outside the picture.
         if (box->counted && (rules->clip != CLIP_PICTURE || (object.w > 0 && object.h > 0))) {
             result->objects[result->n_objects++] = object;
         }
