@@ -1,0 +1,373 @@
+// SPDX-FileCopyrightText: effdet contributors
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// The installed plugin with the real engine, the bundled model, its pictures and the clip: what a
+// user's pipeline shows.
+#include <gst/check/gstharness.h>
+#include <gst/video/video.h>
+#include <json-glib/json-glib.h>
+#include <stdlib.h>
+
+typedef struct {
+    double x0, y0, x1, y1, score; // pixels
+} Box;
+
+static gchar *source_file(const gchar *path)
+{
+    return g_build_filename(g_getenv("EFFDET_SOURCE_DIR"), "examples", path, NULL);
+}
+
+// ---- pictures and golden boxes ----
+
+// The picture as 8-bit RGB.
+static GstSample *load_picture(const gchar *name)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree gchar *path = source_file("models/person-lite0");
+    g_autofree gchar *launch =
+        g_strdup_printf("filesrc location=\"%s/%s\" ! jpegdec ! videoconvert ! "
+                        "video/x-raw,format=RGB ! fakesink name=sink",
+                        path, name);
+    g_autoptr(GstElement) pipeline = gst_parse_launch(launch, &error);
+    g_autoptr(GstElement) sink = NULL;
+    g_autoptr(GstBus) bus = NULL;
+    g_autoptr(GstMessage) message = NULL;
+    GstSample *sample = NULL;
+
+    g_assert_no_error(error);
+    bus = gst_element_get_bus(pipeline);
+    sink = gst_bin_get_by_name(GST_BIN(pipeline), "sink");
+    gst_element_set_state(pipeline, GST_STATE_PLAYING);
+    message = gst_bus_timed_pop_filtered(bus, 20 * GST_SECOND, GST_MESSAGE_EOS | GST_MESSAGE_ERROR);
+    g_assert_true(message != NULL && GST_MESSAGE_TYPE(message) == GST_MESSAGE_EOS);
+    g_object_get(sink, "last-sample", &sample, NULL);
+    g_assert_nonnull(sample);
+    gst_element_set_state(pipeline, GST_STATE_NULL);
+    return sample;
+}
+
+static GArray *load_golden(const gchar *name)
+{
+    GArray *boxes = g_array_new(FALSE, FALSE, sizeof(Box));
+    g_autofree gchar *path = source_file("models/person-lite0/golden-free.json");
+    g_autoptr(JsonParser) parser = json_parser_new();
+    JsonArray *pictures;
+
+    g_assert_true(json_parser_load_from_file(parser, path, NULL));
+    pictures = json_object_get_array_member(json_node_get_object(json_parser_get_root(parser)),
+                                            "pictures");
+    for (guint i = 0; i < json_array_get_length(pictures); i++) {
+        JsonObject *picture = json_array_get_object_element(pictures, i);
+        JsonArray *detections = json_object_get_array_member(picture, "detections");
+
+        if (g_strcmp0(json_object_get_string_member(picture, "file"), name) != 0) {
+            continue;
+        }
+        for (guint d = 0; d < json_array_get_length(detections); d++) {
+            JsonObject *detection = json_array_get_object_element(detections, d);
+            JsonArray *box = json_object_get_array_member(detection, "box");
+            Box golden = {
+                json_array_get_double_element(box, 0), json_array_get_double_element(box, 1),
+                json_array_get_double_element(box, 2), json_array_get_double_element(box, 3),
+                json_object_get_double_member(detection, "score")};
+
+            g_array_append_val(boxes, golden);
+        }
+    }
+    g_assert_cmpuint(boxes->len, >, 0);
+    return boxes;
+}
+
+// ---- comparing ----
+
+// The boxes of a buffer as its metas say, in pixels of a width x height picture.
+static GArray *boxes_of(GstBuffer *buffer, double width, double height)
+{
+    GArray *boxes = g_array_new(FALSE, FALSE, sizeof(Box));
+    gpointer state = NULL;
+    GstMeta *meta;
+
+    while ((meta = gst_buffer_iterate_meta_filtered(buffer, &state,
+                                                    GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE))) {
+        GstStructure *detection = gst_video_region_of_interest_meta_get_param(
+            (GstVideoRegionOfInterestMeta *)meta, "detection");
+        Box box;
+
+        g_assert_nonnull(detection);
+        g_assert_true(gst_structure_get(detection, "x_min", G_TYPE_DOUBLE, &box.x0, "y_min",
+                                        G_TYPE_DOUBLE, &box.y0, "x_max", G_TYPE_DOUBLE, &box.x1,
+                                        "y_max", G_TYPE_DOUBLE, &box.y1, "confidence",
+                                        G_TYPE_DOUBLE, &box.score, NULL));
+        box.x0 *= width;
+        box.x1 *= width;
+        box.y0 *= height;
+        box.y1 *= height;
+        g_array_append_val(boxes, box);
+    }
+    return boxes;
+}
+
+static double iou(const Box *a, const Box *b)
+{
+    double w = MIN(a->x1, b->x1) - MAX(a->x0, b->x0), h = MIN(a->y1, b->y1) - MAX(a->y0, b->y0);
+    double both = MAX(w, 0.0) * MAX(h, 0.0);
+
+    return both / ((a->x1 - a->x0) * (a->y1 - a->y0) + (b->x1 - b->x0) * (b->y1 - b->y0) - both);
+}
+
+// Every box of `wanted` from the score on has its like in `found`.
+static void assert_found(const gchar *what, const GArray *wanted, const GArray *found,
+                         double from_score, double min_iou, double max_difference)
+{
+    for (guint i = 0; i < wanted->len; i++) {
+        const Box *a = &g_array_index(wanted, Box, i);
+        gboolean match = a->score < from_score;
+        double best = 0.0;
+
+        for (guint j = 0; j < found->len && !match; j++) {
+            const Box *b = &g_array_index(found, Box, j);
+
+            match = iou(a, b) >= min_iou && ABS(a->score - b->score) <= max_difference;
+            best = MAX(best, iou(a, b));
+        }
+        if (!match) {
+            g_error(
+                "%s: box %u (%.1f %.1f %.1f %.1f, score %.3f) has no like among %u, best IoU %.3f",
+                what, i, a->x0, a->y0, a->x1, a->y1, a->score, found->len, best);
+        }
+    }
+}
+
+typedef struct {
+    const gchar *caps;
+    double from_score, min_iou, max_difference;
+    guint padding; // of the strides
+} Case;
+
+// A copy with padded rows and a GstVideoMeta that says so.
+static GstBuffer *padded_copy(GstBuffer *buffer, const GstVideoInfo *info, guint padding)
+{
+    GstVideoInfo padded = *info;
+    GstVideoAlignment align;
+    GstVideoFrame from, to;
+    GstBuffer *copy;
+
+    gst_video_alignment_reset(&align);
+    align.padding_right = align.padding_bottom = padding;
+    g_assert_true(gst_video_info_align(&padded, &align));
+    copy = gst_buffer_new_allocate(NULL, padded.size, NULL);
+    gst_buffer_memset(copy, 0, 0xff, padded.size);
+    gst_buffer_add_video_meta_full(copy, GST_VIDEO_FRAME_FLAG_NONE, GST_VIDEO_INFO_FORMAT(info),
+                                   (guint)info->width, (guint)info->height,
+                                   GST_VIDEO_INFO_N_PLANES(info), padded.offset, padded.stride);
+    g_assert_true(gst_video_frame_map(&from, info, buffer, GST_MAP_READ));
+    g_assert_true(gst_video_frame_map(&to, info, copy, GST_MAP_WRITE));
+    g_assert_true(gst_video_frame_copy(&to, &from));
+    gst_video_frame_unmap(&to);
+    gst_video_frame_unmap(&from);
+    return copy;
+}
+
+static void check_case(GstHarness *h, GstSample *picture, const GArray *golden, const Case *c)
+{
+    g_autoptr(GstCaps) caps = gst_caps_from_string(c->caps);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GstSample) sample = gst_video_convert_sample(picture, caps, 20 * GST_SECOND, &error);
+    g_autoptr(GstBuffer) out = NULL;
+    g_autoptr(GArray) boxes = NULL;
+    GstBuffer *buffer;
+    GstVideoInfo info, original;
+
+    g_assert_no_error(error);
+    g_assert_true(gst_video_info_from_caps(&original, gst_sample_get_caps(picture)));
+    g_assert_true(gst_video_info_from_caps(&info, gst_sample_get_caps(sample)));
+    gst_harness_set_src_caps(h, gst_caps_ref(gst_sample_get_caps(sample)));
+    buffer = c->padding != 0 ? padded_copy(gst_sample_get_buffer(sample), &info, c->padding)
+                             : gst_buffer_copy(gst_sample_get_buffer(sample));
+    g_assert_cmpint(gst_harness_push(h, buffer), ==, GST_FLOW_OK);
+    out = gst_harness_pull(h);
+    g_assert_nonnull(out);
+    boxes = boxes_of(out, original.width, original.height);
+    assert_found(c->caps, golden, boxes, c->from_score, c->min_iou, c->max_difference);
+    assert_found(c->caps, boxes, golden, c->from_score, c->min_iou, c->max_difference);
+}
+
+// One engine sees every format and size in turn, as after so many caps changes.
+static void test_pictures(void)
+{
+    static const gchar *const pictures[] = {"one-person.jpg", "aisle.jpg"};
+    static const Case cases[] = {
+        {"video/x-raw,format=RGB", 0.3, 0.98, 0.01, 0},
+        {"video/x-raw,format=BGR", 0.3, 0.98, 0.01, 24},
+        {"video/x-raw,format=BGRx", 0.3, 0.98, 0.01, 0},
+        {"video/x-raw,format=xBGR", 0.3, 0.98, 0.01, 0},
+        {"video/x-raw,format=RGBA", 0.3, 0.98, 0.01, 0},
+        {"video/x-raw,format=ARGB", 0.3, 0.98, 0.01, 0},
+        {"video/x-raw,format=NV12", 0.4, 0.9, 0.05, 0},
+        {"video/x-raw,format=NV12,colorimetry=bt709", 0.4, 0.9, 0.05, 0},
+        {"video/x-raw,format=I420", 0.4, 0.9, 0.05, 24},
+        {"video/x-raw,format=P010_10LE", 0.4, 0.9, 0.05, 0},
+        {"video/x-raw,format=YUY2", 0.4, 0.9, 0.05, 24},
+        {"video/x-raw,format=UYVY", 0.4, 0.9, 0.05, 0},
+    };
+    // The same scene in other sizes: the network sees other pixels.
+    static const Case sizes[] = {
+        {"video/x-raw,format=NV12,width=3840,height=2160", 0.6, 0.85, 0.15, 0},
+        {"video/x-raw,format=I420,width=577,height=325", 0.6, 0.85, 0.15, 0},
+        {"video/x-raw,format=YUY2,width=385,height=217", 0.6, 0.85, 0.15, 24},
+    };
+    GstHarness *h = gst_harness_new_parse("effdet precision=fp32 score-threshold=0.2");
+
+    for (guint p = 0; p < G_N_ELEMENTS(pictures); p++) {
+        g_autoptr(GstSample) picture = load_picture(pictures[p]);
+        g_autoptr(GArray) golden = load_golden(pictures[p]);
+
+        for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+            check_case(h, picture, golden, &cases[i]);
+        }
+        for (guint i = 0; i < G_N_ELEMENTS(sizes) && p == 0; i++) {
+            check_case(h, picture, golden, &sizes[i]);
+        }
+    }
+    gst_harness_teardown(h);
+}
+
+// ---- the clip ----
+
+typedef struct {
+    GArray *times; // GstClockTime: PTS and duration of every buffer
+    guint n_objects, n_with_objects;
+} Seen;
+
+static void look(GstElement *sink, GstBuffer *buffer, GstPad *pad, gpointer data)
+{
+    Seen *seen = data;
+    guint n = gst_buffer_get_n_meta(buffer, GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE);
+    GstClockTime times[2] = {GST_BUFFER_PTS(buffer), GST_BUFFER_DURATION(buffer)};
+
+    g_array_append_vals(seen->times, times, 2);
+    seen->n_objects += n;
+    seen->n_with_objects += n > 0;
+}
+
+static Seen play_clip(const gchar *elements)
+{
+    Seen seen = {.times = g_array_new(FALSE, FALSE, sizeof(GstClockTime))};
+    g_autoptr(GError) error = NULL;
+    g_autofree gchar *clip = source_file("media/one-person.mkv");
+    g_autofree gchar *launch =
+        g_strdup_printf("filesrc location=\"%s\" ! decodebin ! %s ! fakesink name=sink "
+                        "signal-handoffs=true",
+                        clip, elements);
+    g_autoptr(GstElement) pipeline = gst_parse_launch(launch, &error);
+    g_autoptr(GstElement) sink = NULL;
+    g_autoptr(GstBus) bus = NULL;
+    g_autoptr(GstMessage) message = NULL;
+
+    g_assert_no_error(error);
+    bus = gst_element_get_bus(pipeline);
+    sink = gst_bin_get_by_name(GST_BIN(pipeline), "sink");
+    g_signal_connect(sink, "handoff", G_CALLBACK(look), &seen);
+    gst_element_set_state(pipeline, GST_STATE_PLAYING);
+    message =
+        gst_bus_timed_pop_filtered(bus, 100 * GST_SECOND, GST_MESSAGE_EOS | GST_MESSAGE_ERROR);
+    if (message != NULL && GST_MESSAGE_TYPE(message) == GST_MESSAGE_ERROR) {
+        gst_message_parse_error(message, &error, NULL);
+        g_error("%s", error->message);
+    }
+    g_assert_nonnull(message);
+    gst_element_set_state(pipeline, GST_STATE_NULL);
+    return seen;
+}
+
+// No buffer lost, none moved, people found.
+static void test_clip(void)
+{
+    Seen bare = play_clip("identity"), detected = play_clip("effdet interval=25 ! overlay");
+
+    g_assert_cmpuint(bare.times->len, ==, 2 * 250);
+    g_assert_cmpuint(detected.times->len, ==, bare.times->len);
+    g_assert_cmpmem(detected.times->data, detected.times->len * sizeof(GstClockTime),
+                    bare.times->data, bare.times->len * sizeof(GstClockTime));
+    g_test_message("%u objects on %u of 10 inferred frames", detected.n_objects,
+                   detected.n_with_objects);
+    g_assert_cmpuint(detected.n_with_objects, >=, 4);
+    g_array_unref(bare.times);
+    g_array_unref(detected.times);
+}
+
+// ---- failures ----
+
+static void test_missing_weights(void)
+{
+    g_autoptr(GstBus) bus = gst_bus_new();
+    GstElement *element = gst_object_ref_sink(gst_element_factory_make("effdet", NULL));
+    GstMessage *message;
+    guint n_errors = 0;
+
+    gst_element_set_bus(element, bus);
+    g_object_set(element, "model", "d1", NULL);
+    g_assert_cmpint(gst_element_set_state(element, GST_STATE_PAUSED), ==, GST_STATE_CHANGE_FAILURE);
+    while ((message = gst_bus_pop_filtered(bus, GST_MESSAGE_ERROR)) != NULL) {
+        g_autoptr(GError) error = NULL;
+
+        gst_message_parse_error(message, &error, NULL);
+        g_assert_error(error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_NOT_FOUND);
+        g_assert_null(strchr(error->message, '\n'));
+        g_assert_nonnull(strstr(error->message, "d1"));
+        g_assert_nonnull(strstr(error->message, "effdet fetch d1"));
+        gst_message_unref(message);
+        n_errors++;
+    }
+    g_assert_cmpuint(n_errors, ==, 1);
+    gst_element_set_state(element, GST_STATE_NULL);
+    gst_element_set_bus(element, NULL);
+    gst_object_unref(element);
+}
+
+// Runs a command line with no Vulkan driver to be found. Returns whether it exited 0.
+static gboolean run_without_driver(const gchar *command, gchar **text)
+{
+    g_auto(GStrv) environment = g_get_environ();
+    g_auto(GStrv) arguments = NULL;
+    g_autofree gchar *errors = NULL, *output = NULL;
+    g_autoptr(GError) error = NULL;
+    gint status;
+
+    environment = g_environ_setenv(environment, "VK_ICD_FILENAMES", "/nonexistent/icd.json", TRUE);
+    environment = g_environ_setenv(environment, "VK_DRIVER_FILES", "/nonexistent/icd.json", TRUE);
+    environment = g_environ_unsetenv(environment, "VK_INSTANCE_LAYERS");
+    g_assert_true(g_shell_parse_argv(command, NULL, &arguments, NULL));
+    g_assert_true(g_spawn_sync(NULL, arguments, environment, G_SPAWN_SEARCH_PATH, NULL, NULL,
+                               &output, &errors, &status, &error));
+    *text = g_strconcat(output, errors, NULL);
+    return g_spawn_check_wait_status(status, NULL);
+}
+
+static void test_no_driver(void)
+{
+    g_autofree gchar *inspected = NULL, *launched = NULL;
+
+    g_assert_true(run_without_driver("gst-inspect-1.0 effdet", &inspected));
+    g_assert_nonnull(strstr(inspected, "score-threshold"));
+    g_assert_nonnull(strstr(inspected, "effdet check"));
+    g_assert_false(run_without_driver(
+        "gst-launch-1.0 videotestsrc num-buffers=1 ! effdet ! fakesink", &launched));
+    g_test_message("%s", launched);
+    g_assert_nonnull(strstr(launched, "ERROR: from element"));
+    g_assert_nonnull(strstr(launched, "icd.json"));
+}
+
+int main(int argc, char **argv)
+{
+    int status;
+
+    g_test_init(&argc, &argv, NULL);
+    gst_init(&argc, &argv);
+    g_test_add_func("/plugin/pipeline/missing-weights", test_missing_weights);
+    g_test_add_func("/plugin/pipeline/no-driver", test_no_driver);
+    g_test_add_func("/plugin/pipeline/pictures", test_pictures);
+    g_test_add_func("/plugin/pipeline/clip", test_clip);
+    status = g_test_run();
+    gst_deinit();
+    return status;
+}
