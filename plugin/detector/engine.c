@@ -220,6 +220,10 @@ static void collect_one(GstEffdet *self)
     g_mutex_lock(&self->lock);
     self->collecting = FALSE;
     if (status == EFFDET_OK) {
+        GST_LOG_OBJECT(self,
+                       "%u objects of %u candidates, best score %.3f, %" G_GINT64_FORMAT " us",
+                       result->n_objects, result->n_candidates, (double)result->best_score,
+                       result->latency_us);
         stats_add_result(&self->stats, result);
         flight_land(self, result->cookie, result);
     }
