@@ -1,0 +1,108 @@
+// SPDX-FileCopyrightText: effdet contributors
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// The part of interface.h that belongs to the operations of the network. Included by interface.h only.
+
+// ---- stem
+#if defined(INTERFACE_STEM) || defined(__STDC_VERSION__)
+PUSH_BEGIN(stem_push)
+    UINT pixels, blocks;      // results: pixels, and blocks of four channels
+    UINT block_first;         // first of them in weights and bias
+    UINT x_first, x_width, x_height;
+    UINT y_first, y_pitch, y_width;
+    INT pad_x, pad_y;         // padding before the first column and row
+PUSH_END(stem_push)
+#endif
+
+// ---- pointwise
+#define POINTWISE_SPEC_INPUT_SCALE 2
+#define POINTWISE_SPEC_RESIDUAL 3
+#define POINTWISE_SPEC_LEVELS 4
+#define POINTWISE_SPEC_ACCUMULATE 5
+#define POINTWISE_SPEC_FINISH 6
+#if defined(INTERFACE_POINTWISE) || defined(__STDC_VERSION__)
+PUSH_BEGIN(pointwise_push)
+    UINT pixels, blocks;                // results: pixels, and blocks of four channels
+    UINT block_first, table_blocks;     // first of them in weights and table; blocks of one level in the table
+    UINT k_first, k_count, k_total;     // input blocks of this dispatch, and of the weights
+    UINT x_first, x_pitch;
+    UINT y_first, y_pitch;
+    UINT factors_first, factors_pitch;
+    UINT residual_first, residual_pitch;
+    UINT level_first[LEVELS_MAX];       // first pixel of each level
+PUSH_END(pointwise_push)
+#endif
+
+// ---- depthwise
+#define DEPTHWISE_SPEC_LEVELS 2
+#define DEPTHWISE_SPEC_PARTIAL 3
+// Partial sums: none, one a tile (an invocation), one a workgroup
+#define PARTIAL_NONE 0
+#define PARTIAL_INVOCATION 1
+#define PARTIAL_GROUP 2
+#if defined(INTERFACE_DEPTHWISE) || defined(__STDC_VERSION__)
+PUSH_BEGIN(depthwise_push)
+    UINT tiles, block_first;            // tiles of all levels; first channel block in weights and bias
+    UINT symmetric;                     // padding: 1 = symmetric, 0 = SAME
+    UINT x_pitch, y_pitch;
+    UINT partial_first, partial_pitch;
+    UINT level_size[LEVELS_MAX];        // input width << 16 | height
+    UINT level_tile[LEVELS_MAX];        // first tile
+    UINT x_level[LEVELS_MAX];           // first pixel
+    UINT y_level[LEVELS_MAX];
+PUSH_END(depthwise_push)
+#endif
+
+// ---- mean
+#if defined(INTERFACE_MEAN) || defined(__STDC_VERSION__)
+PUSH_BEGIN(mean_push)
+    UINT pixels;
+    UINT x_first, x_pitch;
+    UINT y_first, y_pitch;
+PUSH_END(mean_push)
+#endif
+
+// ---- squeeze
+#define SQUEEZE_SPEC_MEANS 2
+#define SQUEEZE_SPEC_HIDDEN 3
+#if defined(INTERFACE_SQUEEZE) || defined(__STDC_VERSION__)
+PUSH_BEGIN(squeeze_push)
+    UINT blocks, hidden;      // blocks of four channels; width between the two layers
+    UINT partials;            // partial sums of each channel
+    UINT partial_first, partial_pitch;
+    UINT y_first, y_pitch;
+    FLOAT inverse_pixels;     // 1 / pixels that the sums are of
+PUSH_END(squeeze_push)
+#endif
+
+// ---- scale
+#if defined(INTERFACE_SCALE) || defined(__STDC_VERSION__)
+PUSH_BEGIN(scale_push)
+    UINT pixels;
+    UINT x_first, x_pitch;
+    UINT factors_first, factors_pitch;
+    UINT y_first, y_pitch;
+PUSH_END(scale_push)
+#endif
+
+// ---- node
+#define NODE_SPEC_RESAMPLE 2 // and the next three: one an input
+#define NODE_SPEC_FLAT 6
+#define NODE_SPEC_SYMMETRIC 7
+#define NODE_SPEC_ZERO 8
+#define NODE_SPEC_BLOCKS 9
+#define NODE_INPUTS 4
+// As enum resample in net/graph.h
+#define RESAMPLING_NONE 0
+#define RESAMPLING_NEAREST 1
+#define RESAMPLING_BILINEAR 2
+#define RESAMPLING_MAXPOOL 3
+#define RESAMPLING_ABSENT 4
+#if defined(INTERFACE_NODE) || defined(__STDC_VERSION__)
+PUSH_BEGIN(node_push)
+    UINT pixels, blocks;      // results: pixels, and blocks of four channels
+    UINT y_first, y_pitch, y_size;
+    UINT x_first[NODE_INPUTS], x_pitch[NODE_INPUTS];
+    UINT x_size[NODE_INPUTS]; // sizes: width << 16 | height
+    FLOAT factor[NODE_INPUTS];
+PUSH_END(node_push)
+#endif
