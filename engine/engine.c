@@ -3,6 +3,7 @@
 // The public API: parameters, the ring of frames in flight, results. Everything heavy is below.
 #include "effdet/effdet.h"
 
+#include "base/error.h"
 #include "base/log.h"
 #include "engine_private.h"
 #include "search.h"
@@ -14,18 +15,6 @@
 #define WARM_UP_TIMEOUT_MS                                                                         \
     300000 // drivers that compile at the first dispatch take seconds, on busy machines minutes
 #define MAX_INPUT_SIDE 4096
-
-static bool fail_value(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
-
-static bool fail_value(GError **error, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    g_autofree char *text = g_strdup_vprintf(format, args);
-    va_end(args);
-    g_set_error_literal(error, EFFDET_ERROR, EFFDET_ERROR_BAD_VALUE, text);
-    return false;
-}
 
 static bool check_params(const EffdetEngineParams *params, GError **error)
 {

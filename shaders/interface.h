@@ -1,5 +1,6 @@
 // SPDX-FileCopyrightText: effdet contributors
 // SPDX-License-Identifier: LGPL-2.1-or-later
+// Longer than other headers because it is the one contract between the two languages, a section an operation.
 // The header that C and GLSL share: binding numbers, push-constant blocks, specialisation ids and limits. One section an operation.
 // What changes the shape of the code is a specialisation constant or a -D build; what changes by layer is a push constant; what never changes
 // is a literal here; what changes by frame is in a uniform buffer. Only 32-bit scalars in the blocks (in uniform buffers also arrays of vec4,

@@ -1,14 +1,12 @@
 // SPDX-FileCopyrightText: effdet contributors
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// The logging hook and the error domain.
+// The logging hook.
 #include "base/log.h"
 
 #include "effdet/effdet.h"
 
 static EffdetLogFunc log_func;
 static gpointer log_data;
-
-G_DEFINE_QUARK(effdet - error - quark, effdet_error)
 
 void effdet_set_log_func(EffdetLogFunc func, gpointer user_data)
 {

@@ -4,7 +4,6 @@
 // Plain data; no weights, no Vulkan. Every field that the EfficientDet implementations do
 // differently is a field of its own; a "convention" only sets defaults.
 #pragma once
-
 #include <glib.h>
 #include <stdbool.h>
 
@@ -15,12 +14,9 @@
 #define MAX_STAGES 7
 
 enum activation { ACT_NONE, ACT_SWISH, ACT_RELU6, ACT_RELU, ACT_SIGMOID };
-enum pad_type { PAD_SAME, PAD_SYMMETRIC }; // spec 2.1, 2.3
-enum pool_padding {
-    POOL_PAD_IGNORE,
-    POOL_PAD_ZERO
-};                                                 // spec 2.1: -inf (tf, rwightman) or 0 (zylo117)
-enum fpn_layout { FPN_BIFPN, FPN_PAN, FPN_QUFPN }; // spec 4.2, 4.6
+enum pad_type { PAD_SAME, PAD_SYMMETRIC };               // spec 2.1, 2.3
+enum pool_padding { POOL_PAD_IGNORE, POOL_PAD_ZERO };    // spec 2.1: -inf, or 0 (zylo117)
+enum fpn_layout { FPN_BIFPN, FPN_PAN, FPN_QUFPN };       // spec 4.2, 4.6
 enum fusion { FUSION_SUM, FUSION_FAST, FUSION_SOFTMAX }; // spec 4.4
 enum upsample { UPSAMPLE_NEAREST, UPSAMPLE_BILINEAR };
 enum downsample { DOWNSAMPLE_MAX, DOWNSAMPLE_BILINEAR };

@@ -3,6 +3,8 @@
 // Pixel formats as tables, colour matrices, and the preprocess dispatch.
 #include "ops/op_preprocess.h"
 
+#include "base/error.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -75,44 +77,33 @@ guint format_rows(EffdetFormat format, int plane, guint height)
     return infos[format].half_rows[plane] ? (height + 1) / 2 : height;
 }
 
-static bool invalid(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
-
-static bool invalid(GError **error, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    g_autofree char *text = g_strdup_vprintf(format, args);
-    va_end(args);
-    g_set_error_literal(error, EFFDET_ERROR, EFFDET_ERROR_BAD_VALUE, text);
-    return false;
-}
-
 bool frame_validate(const EffdetFrame *frame, GError **error)
 {
     if (frame->format >= EFFDET_N_FORMATS) {
-        return invalid(error, "unknown pixel format %d", frame->format);
+        return fail_value(error, "unknown pixel format %d", frame->format);
     }
     const struct format_info *info = &infos[frame->format];
     if (frame->width < 1 || frame->height < 1 || frame->width > MAX_SIDE ||
         frame->height > MAX_SIDE) {
-        return invalid(error, "a picture of %ux%u pixels cannot be used: each side must be 1 to %d",
-                       frame->width, frame->height, MAX_SIDE);
+        return fail_value(error,
+                          "a picture of %ux%u pixels cannot be used: each side must be 1 to %d",
+                          frame->width, frame->height, MAX_SIDE);
     }
     if (frame->matrix > EFFDET_MATRIX_SMPTE240M) {
-        return invalid(error, "unknown colour matrix %d", frame->matrix);
+        return fail_value(error, "unknown colour matrix %d", frame->matrix);
     }
     if (!(frame->pixel_aspect >= 0 && frame->pixel_aspect <= 100)) {
-        return invalid(error, "pixel aspect ratio %g is out of range: 0 to 100",
-                       (double)frame->pixel_aspect);
+        return fail_value(error, "pixel aspect ratio %g is out of range: 0 to 100",
+                          (double)frame->pixel_aspect);
     }
     for (int p = 0; p < info->n_planes; p++) {
         size_t row = format_row_bytes(frame->format, p, frame->width);
         if (!frame->planes[p].data) {
-            return invalid(error, "plane %d of a %s picture has no data", p, info->name);
+            return fail_value(error, "plane %d of a %s picture has no data", p, info->name);
         }
         if (frame->planes[p].stride_bytes < row &&
             format_rows(frame->format, p, frame->height) > 1) {
-            return invalid(
+            return fail_value(
                 error, "plane %d of a %ux%u %s picture has rows of %zu bytes, but a stride of %zu",
                 p, frame->width, frame->height, info->name, row, frame->planes[p].stride_bytes);
         }

@@ -107,7 +107,8 @@ static void run_engine(const struct test_case *test, const struct network_option
         g_assert_true(ok);
     }
     g_test_message("%s %dx%d %s %s: %u dispatches", test->arch, test->width, test->height,
-                   options->half ? "fp16" : "fp32", options->fuse ? "fused" : "plain",
+                   options->half ? "fp16" : "fp32",
+                   options->fuse ? (options->cpu_plan ? "fused for CPUs" : "fused") : "plain",
                    network.dispatches->len);
     network_finish(&network);
     device_free(&device);
@@ -174,10 +175,13 @@ static void test_against_reference(gconstpointer data)
     struct ref_network *reference = ref_network_run(model, &tensor, ref_get_synthetic, &gains);
     g_assert_nonnull(reference);
     for (int half = 0; half < 2; half++) {
-        for (int fuse = test->slow ? 1 : 0; fuse < 2; fuse++) {
+        static const struct network_options forms[] = {
+            {.fuse = true, .cpu_plan = true}, {.fuse = true}, {.fuse = false}};
+        for (gsize f = 0; f < (test->slow ? 1 : G_N_ELEMENTS(forms)); f++) {
+            struct network_options options = forms[f];
             struct outputs outputs;
-            run_engine(test, &(struct network_options){.half = half, .fuse = fuse}, input,
-                       &outputs);
+            options.half = half;
+            run_engine(test, &options, input, &outputs);
             compare(&outputs, reference, half);
             outputs_finish(&outputs);
         }
@@ -194,7 +198,7 @@ static void test_races(gconstpointer data)
     struct ref_tensor tensor;
     g_autofree float *input = make_input(test, &tensor);
     for (int half = 0; half < 2; half++) {
-        struct network_options options = {.half = half, .fuse = true};
+        struct network_options options = {.half = half, .fuse = true, .cpu_plan = half};
         struct outputs first, second, fenced;
         run_engine(test, &options, input, &first);
         g_setenv("EFFDET_POISON", "1", TRUE);
