@@ -60,8 +60,9 @@ static void report(const struct convert *convert, const struct model *model, boo
     gint64 bytes = g_stat(convert->files[1], &status) == 0 ? (gint64)status.st_size : 0;
     const char *precision = half ? "fp16" : "fp32";
     if (!convert->json) {
-        printf("%s: %s, %d classes, %s, %" G_GINT64_FORMAT " bytes\n", convert->files[1],
-               model->arch.name, model->num_classes, precision, bytes);
+        printf("%s: %s, %d class%s, %s, %" G_GINT64_FORMAT " bytes\n", convert->files[1],
+               model->arch.name, model->num_classes, model->num_classes == 1 ? "" : "es", precision,
+               bytes);
         return;
     }
     g_autoptr(JsonBuilder) json = json_builder_new();
@@ -118,7 +119,9 @@ int command_convert(int argc, char **argv)
         "IN OUT.safetensors", "Writes any readable weights file as one safetensors file.",
         "OUT holds everything that the network needs to know about itself as metadata: labels,\n"
         "anchors, normalisation, thresholds. It replaces a file of that name, and appears whole\n"
-        "or not at all.\n");
+        "or not at all.\n\n"
+        "Example:\n"
+        "  effdet convert --project shelf.yml efficientdet-d1_50.pth shelf.safetensors\n");
     g_option_context_add_main_entries(context, entries, NULL);
     struct checkpoint_options options;
     bool half;

@@ -16,11 +16,15 @@ static const struct subcommand {
     int (*run)(int argc, char **argv);
     const char *summary;
 } subcommands[] = {
+    {"detect", command_detect, "find objects in pictures"},
     {"devices", command_devices, "list the Vulkan devices that can run a network"},
     {"models", command_models, "list known networks and where their weights are"},
+    {"fetch", command_fetch, "bring published weights into the model folder"},
+    {"check", command_check, "find out what works on this machine and what is missing"},
     {"inspect", command_inspect, "tell what is in a weights file"},
     {"convert", command_convert, "write any readable weights file as safetensors"},
-    {"fetch", command_fetch, "bring published weights into the model folder"},
+    {"infer", command_infer, "run the bare network on a tensor"},
+    {"bench", command_bench, "measure speed and memory"},
 };
 
 static void print_help(void)
