@@ -68,10 +68,11 @@ WRAP(vkQueueSubmit, (VkQueue q, uint32_t n, const VkSubmitInfo *s, VkFence f), (
     X(vkCreatePipelineCache)                                                                       \
     X(vkCreateDescriptorPool)                                                                      \
     X(vkCreateCommandPool)                                                                         \
-    X(vkCreateQueryPool) X(vkCreateFence) X(vkMapMemory) X(vkBindBufferMemory)                     \
-        X(vkFlushMappedMemoryRanges) X(vkInvalidateMappedMemoryRanges) X(vkCreateComputePipelines) \
-            X(vkAllocateDescriptorSets) X(vkAllocateCommandBuffers) X(vkBeginCommandBuffer)        \
-                X(vkEndCommandBuffer) X(vkResetFences) X(vkQueueSubmit)
+    X(vkCreateQueryPool)                                                                           \
+    X(vkCreateFence) X(vkMapMemory) X(vkBindBufferMemory) X(vkFlushMappedMemoryRanges)             \
+        X(vkInvalidateMappedMemoryRanges) X(vkCreateComputePipelines) X(vkAllocateDescriptorSets)  \
+            X(vkAllocateCommandBuffers) X(vkBeginCommandBuffer) X(vkEndCommandBuffer)              \
+                X(vkResetFences) X(vkQueueSubmit)
 
 // Everything the tier does, once: buffers with and without a mapping, a kernel, a recording, a run.
 static bool work(struct device *device, GError **error)
