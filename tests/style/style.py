@@ -179,7 +179,7 @@ def shaders():
 
 def commits():
     """`area: verb …`, at most 72 characters, no final dot, and an empty second line: the newest ones, as history cannot be mended."""
-    log = git('log', '--no-merges', '-n', '10', '--format=%h%x00%B%x01')
+    log = git('log', '--no-merges', '-n', '5', '--format=%h%x00%B%x01')
     for entry in log.stdout.split('\x01'):
         if '\x00' not in entry:
             continue
