@@ -24,7 +24,7 @@ static GType precision_get_type(void)
 {
     static GType type;
     static const GEnumValue values[] = {
-        {EFFDET_PRECISION_AUTO, "fp16 storage where the device has it, else fp32", "auto"},
+        {EFFDET_PRECISION_AUTO, "fp16 storage on GPUs that have it, else fp32", "auto"},
         {EFFDET_PRECISION_FP16, "16-bit storage, 32-bit accumulation", "fp16"},
         {EFFDET_PRECISION_FP32, "32-bit storage", "fp32"},
         {0, NULL, NULL},

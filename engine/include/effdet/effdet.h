@@ -102,7 +102,7 @@ typedef struct {
                                // post-processing. NULL = the file's own
     const gchar *device;       // index, UUID or part of a name (case-insensitive). NULL or "auto" =
                                // discrete, integrated, CPU
-    EffdetPrecision precision; // AUTO = fp16 storage where the device has 16-bit storage, else fp32
+    EffdetPrecision precision; // AUTO = fp16 storage on GPUs with 16-bit storage, else fp32
     guint input_width, input_height; // network input in pixels; 0 = the model's own
     guint queue_depth;               // frames in flight, 1..16. 0 = 2
     guint gpu_timeout_ms; // longest wait for one frame before the device counts as lost. 0 = 5000;
