@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // The installed plugin with the real engine, the bundled model, its pictures and the clip: what a
 // user's pipeline shows.
+#define _GNU_SOURCE // dladdr()
+#include <dlfcn.h>
 #include <gst/check/gstharness.h>
 #include <gst/video/video.h>
 #include <json-glib/json-glib.h>
@@ -339,18 +341,34 @@ static void test_missing_weights(void)
     gst_object_unref(element);
 }
 
+// A program without the address sanitizer loads a plugin with it only so.
+static GStrv preload_sanitizer(GStrv environment)
+{
+    gpointer init = dlsym(RTLD_DEFAULT, "__asan_init");
+    Dl_info info;
+
+    if (init != NULL && dladdr(init, &info) != 0) {
+        environment = g_environ_setenv(environment, "LD_PRELOAD", info.dli_fname, TRUE);
+    }
+    return environment;
+}
+
 // Runs a command line with no Vulkan driver to be found. Returns whether it exited 0.
 static gboolean run_without_driver(const gchar *command, gchar **text)
 {
     g_auto(GStrv) environment = g_get_environ();
     g_auto(GStrv) arguments = NULL;
     g_autofree gchar *errors = NULL, *output = NULL;
+    g_autofree gchar *folder = g_path_get_dirname(g_getenv("EFFDET_PLUGIN"));
     g_autoptr(GError) error = NULL;
     gint status;
 
     environment = g_environ_setenv(environment, "VK_ICD_FILENAMES", "/nonexistent/icd.json", TRUE);
     environment = g_environ_setenv(environment, "VK_DRIVER_FILES", "/nonexistent/icd.json", TRUE);
     environment = g_environ_unsetenv(environment, "VK_INSTANCE_LAYERS");
+    environment = g_environ_setenv(environment, "GST_PLUGIN_PATH", folder, TRUE);
+    environment = g_environ_unsetenv(environment, "GST_TRACERS");
+    environment = preload_sanitizer(environment);
     g_assert_true(g_shell_parse_argv(command, NULL, &arguments, NULL));
     g_assert_true(g_spawn_sync(NULL, arguments, environment, G_SPAWN_SEARCH_PATH, NULL, NULL,
                                &output, &errors, &status, &error));
@@ -374,10 +392,15 @@ static void test_no_driver(void)
 
 int main(int argc, char **argv)
 {
+    GstPlugin *plugin;
+    GError *error = NULL;
     int status;
 
     g_test_init(&argc, &argv, NULL);
     gst_init(&argc, &argv);
+    plugin = gst_plugin_load_file(g_getenv("EFFDET_PLUGIN"), &error);
+    g_assert_no_error(error);
+    gst_object_unref(plugin);
     g_test_add_func("/plugin/pipeline/missing-weights", test_missing_weights);
     g_test_add_func("/plugin/pipeline/no-driver", test_no_driver);
     g_test_add_func("/plugin/pipeline/pictures", test_pictures);
