@@ -64,8 +64,8 @@ static bool record(struct slot *slot, struct frame_context *context, GError **er
     struct network *network = context->network;
     struct dispatch preprocess;
     GArray *decode = g_array_new(FALSE, TRUE, sizeof(struct dispatch));
-    bool ok = op_preprocess_prepare(&network->env, &slot->staging, &slot->params, 0, &preprocess,
-                                    error) &&
+    bool ok = op_preprocess_prepare(&network->env, &context->model->pre, &slot->staging,
+                                    &slot->params, 0, &preprocess, error) &&
               op_decode_prepare(&network->env, context->model, &slot->params, DECODE_PARAMS_OFFSET,
                                 &slot->output, &context->scratch, decode, error) &&
               record_all(slot, network, decode, &preprocess, error);

@@ -45,7 +45,9 @@
 // A GLSL file defines exactly one of the INTERFACE_... names before it includes this header, and gets that block only; C gets all.
 
 // ---- preprocess
-#define PREPROCESS_SPECS 0
+#define PREPROCESS_SPEC_ANTIALIAS 0   // triangle filter widened by the scale instead of bilinear
+#define PREPROCESS_SPEC_ROUND_TO_U8 1 // the resized picture is rounded to 8 bit
+#define PREPROCESS_SPECS 2
 #if defined(INTERFACE_PREPROCESS) || defined(__STDC_VERSION__)
 // A picture as three components (Y U V or R G B), so that no pixel format needs code of its own.
 UNIFORM_BEGIN(preprocess_params, 1)
@@ -55,9 +57,8 @@ UNIFORM_BEGIN(preprocess_params, 1)
     UINT stride0, stride1, stride2;     // bytes from row to row
     UINT step0, step1, step2;           // bytes from sample to sample
     UINT half_x, half_y;                // components 1 and 2 have half the columns, half the rows (rounded up)
+    UINT centred_x;                     // sample i of a halved row lies at column 2 i + 0.5, not 2 i
     UINT wide;                          // samples are 16-bit, in units of 1/256
-    UINT antialias;                     // triangle filter widened by the scale instead of bilinear
-    UINT round_to_u8;                   // the resized picture is rounded to 8 bit
     FLOAT r0, r1, r2, r3;               // R = r0 * component 0 + r1 * component 1 + r2 * component 2 + r3, in 0..255
     FLOAT g0, g1, g2, g3;
     FLOAT b0, b1, b2, b3;

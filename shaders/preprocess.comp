@@ -9,12 +9,21 @@
 #include "interface.h"
 
 layout(local_size_x = 64) in;
-layout(set = 0, binding = 0, std430) readonly buffer Picture { uint words[]; }; // rows of bytes, see preprocess_params
-OUTPUT(2, y);                                                                   // [1][y_height * y_width][4]
+layout(constant_id = PREPROCESS_SPEC_ANTIALIAS) const bool ANTIALIAS = false;
+layout(constant_id = PREPROCESS_SPEC_ROUND_TO_U8) const bool ROUND_TO_U8 = false;
+// rows of bytes, see preprocess_params
+#if TEXEL
+layout(set = 0, binding = 0) uniform usamplerBuffer picture;
+#define WORD(i) texelFetch(picture, int(i)).x
+#else
+layout(set = 0, binding = 0, std430) readonly buffer Picture { uint words[]; };
+#define WORD(i) words[i]
+#endif
+OUTPUT(2, y); // [1][y_height * y_width][4]
 
 float sample_at(uint address)
 {
-    uint bits = words[address >> 2] >> (8 * (address & 3u));
+    uint bits = WORD(address >> 2) >> (8 * (address & 3u));
     return params.wide != 0 ? float(bits & 0xffffu) / 256.0 : float(bits & 0xffu);
 }
 
@@ -27,7 +36,7 @@ struct axis {
 };
 
 // Sample position of result d: (d + 0.5) * size / resized - 0.5, in integers so that it is exact for large pictures (spec 7.5). Half-size
-// components: sample i sits at picture position 2 i (columns) or 2 i + 0.5 (rows), as MPEG-2 places chroma.
+// components: sample i sits at picture position 2 i or, with a shift of 0.5, 2 i + 0.5.
 axis axis_of(int d, int size, int resized, bool halved, float shift)
 {
     const int numerator = (2 * d + 1) * size - resized;
@@ -43,7 +52,7 @@ axis axis_of(int d, int size, int resized, bool halved, float shift)
         scale = max(scale * 0.5, 1.0);
         a.size = (size + 1) / 2;
     }
-    if (params.antialias == 0) {
+    if (!ANTIALIAS) {
         a.first = whole;
         a.last = whole + 1;
         a.centre = part;
@@ -85,7 +94,7 @@ float triangle(axis h, axis v, uint offset, uint stride, uint step_bytes)
 
 float filtered(axis h, axis v, uint offset, uint stride, uint step_bytes)
 {
-    return params.antialias != 0 ? triangle(h, v, offset, stride, step_bytes) : bilinear(h, v, offset, stride, step_bytes);
+    return ANTIALIAS ? triangle(h, v, offset, stride, step_bytes) : bilinear(h, v, offset, stride, step_bytes);
 }
 
 void main()
@@ -100,7 +109,7 @@ void main()
         const axis v = axis_of(int(row), height, int(params.resized_height), false, 0.0);
         axis h1 = h, v1 = v;
         if (params.half_x != 0)
-            h1 = axis_of(int(x), width, int(params.resized_width), true, 0.0);
+            h1 = axis_of(int(x), width, int(params.resized_width), true, params.centred_x != 0 ? 0.5 : 0.0);
         if (params.half_y != 0)
             v1 = axis_of(int(row), height, int(params.resized_height), true, 0.5);
         const vec4 c = vec4(filtered(h, v, params.offset0, params.stride0, params.step0),
@@ -110,7 +119,7 @@ void main()
                         dot(c, vec4(params.g0, params.g1, params.g2, params.g3)),
                         dot(c, vec4(params.b0, params.b1, params.b2, params.b3)));
         rgb = clamp(rgb, 0.0, 255.0);
-        if (params.round_to_u8 != 0)
+        if (ROUND_TO_U8)
             rgb = floor(rgb + 0.5);
         value.rgb = rgb * vec3(params.gain_r, params.gain_g, params.gain_b) + vec3(params.bias_r, params.bias_g, params.bias_b);
     }

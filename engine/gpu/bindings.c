@@ -49,7 +49,7 @@ void bindings_finish(struct bindings *bindings)
 
 static int texel_bytes(enum binding_type type)
 {
-    return type == BINDING_TEXEL_F16 ? 8 : 16;
+    return type == BINDING_TEXEL_U32 ? 4 : type == BINDING_TEXEL_F16 ? 8 : 16;
 }
 
 static const char *check_binding(const struct device *device, enum binding_type type,
@@ -131,8 +131,9 @@ static bool find_view(struct bindings *bindings, enum binding_type type,
                       const struct binding *binding, VkBufferView *view, GError **error)
 {
     struct device *device = bindings->device;
-    VkFormat format =
-        type == BINDING_TEXEL_F16 ? VK_FORMAT_R16G16B16A16_SFLOAT : VK_FORMAT_R32G32B32A32_SFLOAT;
+    VkFormat format = type == BINDING_TEXEL_U32   ? VK_FORMAT_R32_UINT
+                      : type == BINDING_TEXEL_F16 ? VK_FORMAT_R16G16B16A16_SFLOAT
+                                                  : VK_FORMAT_R32G32B32A32_SFLOAT;
     for (guint i = 0; i < bindings->views->len; i++) {
         const struct texel_view *known = &g_array_index(bindings->views, struct texel_view, i);
         if (known->buffer == binding->buffer->handle && known->offset == binding->offset &&

@@ -104,8 +104,7 @@ static bool check(const struct device *device, const struct kernel *wanted, GErr
     uint32_t storage = 0, texel = 0;
     for (int i = 0; i < wanted->n_bindings; i++) {
         storage += wanted->bindings[i] == BINDING_STORAGE;
-        texel +=
-            wanted->bindings[i] == BINDING_TEXEL_F32 || wanted->bindings[i] == BINDING_TEXEL_F16;
+        texel += wanted->bindings[i] != BINDING_STORAGE && wanted->bindings[i] != BINDING_UNIFORM;
     }
     if ((texel && !device->features.texel) ||
         storage > limits->maxPerStageDescriptorStorageBuffers ||

@@ -10,7 +10,13 @@
 #define MAX_BINDINGS 12
 #define MAX_SPEC 16
 
-enum binding_type { BINDING_STORAGE, BINDING_TEXEL_F32, BINDING_TEXEL_F16, BINDING_UNIFORM };
+enum binding_type {
+    BINDING_STORAGE,
+    BINDING_TEXEL_F32, // four floats a texel
+    BINDING_TEXEL_F16, // four half floats
+    BINDING_TEXEL_U32, // one unsigned integer
+    BINDING_UNIFORM
+};
 
 // One embedded SPIR-V module: a shader stem built with one set of macros. `name` is the stem with
 // its macros: "pointwise_texel_half".

@@ -9,6 +9,9 @@
 #include <string.h>
 
 #define MAX_SIDE 16384
+// What GStreamer takes for granted where caps do not say how chroma lies: centred in pictures of up
+// to this height (as in JPEG), else on the even columns (as in MPEG-2).
+#define SD_HEIGHT 576
 
 // Where the three components of a format are: plane, first byte, bytes from sample to sample;
 // chroma sub-sampling.
@@ -174,8 +177,7 @@ void preprocess_fill(struct preprocess_params *params, const EffdetFrame *frame,
         .half_x = layout->half_x,
         .half_y = layout->half_y,
         .wide = layout->wide,
-        .antialias = pre->filter == RESIZE_BILINEAR_AA,
-        .round_to_u8 = pre->resize_to_u8,
+        .centred_x = frame->height <= SD_HEIGHT,
     };
     for (int c = 0; c < 3; c++) {
         int plane = layout->component[c].plane;
@@ -189,8 +191,15 @@ void preprocess_fill(struct preprocess_params *params, const EffdetFrame *frame,
     fill_matrix(&params->r0, frame, layout);
 }
 
-bool op_preprocess_prepare(struct op_env *env, struct buffer *staging, struct buffer *params,
-                           uint64_t params_offset, struct dispatch *dispatch, GError **error)
+static bool use_texel(const struct op_env *env, const struct buffer *staging)
+{
+    return op_use_texel(env, "preprocess", NULL, 0) &&
+           staging->bytes / sizeof(uint32_t) <= env->device->limits.texel_elements;
+}
+
+bool op_preprocess_prepare(struct op_env *env, const struct preprocess *pre, struct buffer *staging,
+                           struct buffer *params, uint64_t params_offset, struct dispatch *dispatch,
+                           GError **error)
 {
     const struct value *value = graph_value(env->graph, env->graph->input);
     if (staging->bytes > env->device->limits.storage_range) {
@@ -201,13 +210,18 @@ bool op_preprocess_prepare(struct op_env *env, struct buffer *staging, struct bu
                     staging->bytes, env->device->name, env->device->limits.storage_range);
         return false;
     }
+    const bool texel = use_texel(env, staging);
     struct kernel kernel = {
         .n_bindings = 3,
-        .bindings = {BINDING_STORAGE, BINDING_UNIFORM, BINDING_STORAGE},
+        .bindings = {texel ? BINDING_TEXEL_U32 : BINDING_STORAGE, BINDING_UNIFORM, BINDING_STORAGE},
         .push_bytes = sizeof(struct preprocess_push),
         .n_spec = PREPROCESS_SPECS,
+        .spec = {[PREPROCESS_SPEC_ANTIALIAS] = pre->filter == RESIZE_BILINEAR_AA,
+                 [PREPROCESS_SPEC_ROUND_TO_U8] = pre->resize_to_u8},
     };
-    kernel.spirv = spirv_find(env->half ? "preprocess_half" : "preprocess");
+    char name[64];
+    op_kernel_name(name, sizeof name, "preprocess", texel, env->half, "");
+    kernel.spirv = spirv_find(name);
     struct preprocess_push push = {.y_width = (uint32_t)value->level[0].width,
                                    .y_height = (uint32_t)value->level[0].height,
                                    .y_first = (uint32_t)value->level[0].offset};
@@ -221,6 +235,7 @@ bool op_preprocess_prepare(struct op_env *env, struct buffer *staging, struct bu
         .bytes_moved = (double)value->bytes,
     };
     memcpy(dispatch->push, &push, sizeof push);
+    g_strlcpy(dispatch->variant, texel ? "texel" : "buffer", sizeof dispatch->variant);
     dispatch->kernel = kernels_get(env->kernels, &kernel, error);
     return dispatch->kernel != NULL;
 }

@@ -31,6 +31,6 @@ void preprocess_layout(const EffdetFrame *frame, uint64_t offsets[3], uint64_t s
 void preprocess_fill(struct preprocess_params *params, const EffdetFrame *frame,
                      const struct model *model, const struct letterbox *letterbox);
 // The dispatch that writes graph->input. staging: the whole buffer is bound.
-bool op_preprocess_prepare(struct op_env *env, struct buffer *staging, struct buffer *params,
-                           uint64_t params_offset, struct dispatch *dispatch,
+bool op_preprocess_prepare(struct op_env *env, const struct preprocess *pre, struct buffer *staging,
+                           struct buffer *params, uint64_t params_offset, struct dispatch *dispatch,
                            GError **error) WARN_UNUSED;

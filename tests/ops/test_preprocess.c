@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Preprocessing on the device against the naive one: every pixel format, odd sizes, padded strides,
 // matrices, ranges, filters, roundings.
+#include "fixture.h"
 #include "ops/op_preprocess.h"
 #include "preprocess.h"
 
@@ -65,7 +66,7 @@ static void rig_init(struct rig *rig, bool half, int height, int width, enum con
     const struct value *value = graph_value(rig->graph, rig->graph->input);
     bool ok = buffer_init(&rig->arena, rig->device, value->offset + value->bytes, MEMORY_DEVICE,
                           &error) &&
-              buffer_init(&rig->staging, rig->device, 1 << 20, MEMORY_UPLOAD, &error) &&
+              buffer_init(&rig->staging, rig->device, 1 << 21, MEMORY_UPLOAD, &error) &&
               buffer_init(&rig->params, rig->device, sizeof(struct preprocess_params),
                           MEMORY_UPLOAD, &error);
     g_assert_no_error(error);
@@ -115,7 +116,8 @@ static float *run(struct rig *rig, const EffdetFrame *frame, struct letterbox *b
     upload(rig, frame, box);
     struct recorder *recorder = recorder_new(rig->device, 1, 0, &error);
     g_assert_nonnull(recorder);
-    bool ok = op_preprocess_prepare(&rig->env, &rig->staging, &rig->params, 0, &dispatch, &error) &&
+    bool ok = op_preprocess_prepare(&rig->env, &rig->model.pre, &rig->staging, &rig->params, 0,
+                                    &dispatch, &error) &&
               buffer_flush(&rig->staging, rig->device, 0, rig->staging.bytes, &error) &&
               buffer_flush(&rig->params, rig->device, 0, rig->params.bytes, &error) &&
               recorder_begin(recorder, &error) && recorder_dispatch(recorder, &dispatch, &error) &&
@@ -168,14 +170,16 @@ static void check(struct rig *rig, const EffdetFrame *frame, const char *what)
     ref_free(&wanted);
 }
 
-static const guint sizes[][2] = {{1, 1},     {2, 1},    {1, 2},    {3, 3}, {64, 64},
-                                 {321, 243}, {63, 200}, {200, 63}, {17, 5}};
+static const guint sizes[][2] = {{1, 1},     {2, 1},    {1, 2},    {3, 3},  {64, 64},
+                                 {321, 243}, {63, 200}, {200, 63}, {17, 5}, {7, 601}};
 
 static void test_formats(gconstpointer data)
 {
     enum convention convention = GPOINTER_TO_INT(data);
-    for (int half = 0; half < 2; half++) {
+    for (int form = 0; form < 4; form++) {
+        bool half = form & 1;
         struct rig rig;
+        g_setenv("EFFDET_VARIANT", form & 2 ? "preprocess:texel" : "preprocess:buffer", TRUE);
         rig_init(&rig, half, 48, 67, convention);
         if (half && !rig.device->features.storage16) {
             rig_finish(&rig);
@@ -196,6 +200,39 @@ static void test_formats(gconstpointer data)
         }
         rig_finish(&rig);
     }
+}
+
+// A real picture, resized by the original programs (spec 7.1 to 7.3).
+static void test_picture(gconstpointer data)
+{
+    enum convention convention = GPOINTER_TO_INT(data);
+    struct fixture fixture;
+    if (!fixture_load(&fixture)) {
+        return;
+    }
+    for (int half = 0; half < 2; half++) {
+        struct rig rig;
+        struct letterbox box;
+        struct model d0;
+        rig_init(&rig, half, 512, 512, convention);
+        model_init(&d0, arch_find("d0"), 90);
+        model_set_convention(&d0, convention);
+        rig.model.pre = d0.pre;
+        if (!half || rig.device->features.storage16) {
+            g_autofree float *got = run(&rig, &fixture.frame, &box);
+            struct ref_tensor input = ref_new(3, 512, 512);
+            for (int i = 0; i < 3 * 512 * 512; i++) {
+                input.data[i] = (double)got[i % (512 * 512) * 4 + i / (512 * 512)];
+            }
+            // PIL rounds between the axes, which can make one step of 8 bit
+            double step = rig.model.pre.resize_to_u8 ? 1.001 / rig.model.pre.std[1] : 1e-4;
+            fixture_check_input(&fixture, convention, &input, step + (half ? 2e-3 : 0));
+            ref_free(&input);
+        }
+        model_finish(&d0);
+        rig_finish(&rig);
+    }
+    fixture_finish(&fixture);
 }
 
 // One picture in one colour comes out in that colour, whatever the format: primaries through
@@ -310,6 +347,11 @@ int main(int argc, char **argv)
                          test_formats);
     g_test_add_data_func("/preprocess/formats/zylo117", GINT_TO_POINTER(CONVENTION_ZYLO117),
                          test_formats);
+    g_test_add_data_func("/preprocess/picture/tf", GINT_TO_POINTER(CONVENTION_TF), test_picture);
+    g_test_add_data_func("/preprocess/picture/rwightman", GINT_TO_POINTER(CONVENTION_RWIGHTMAN),
+                         test_picture);
+    g_test_add_data_func("/preprocess/picture/zylo117", GINT_TO_POINTER(CONVENTION_ZYLO117),
+                         test_picture);
     g_test_add_func("/preprocess/colours", test_colours);
     g_test_add_func("/preprocess/refusals", test_refusals);
     g_test_add_func("/preprocess/letterbox", test_letterbox);

@@ -61,6 +61,8 @@ static struct plane plane_of(const EffdetFrame *frame, int c)
         vertical || (c > 0 && (format == EFFDET_FORMAT_YUY2 || format == EFFDET_FORMAT_UYVY));
     struct plane plane = {.divide_x = horizontal ? 2 : 1,
                           .divide_y = vertical ? 2 : 1,
+                          // as GStreamer has it for caps without a chroma-site
+                          .shift_x = horizontal && frame->height <= 576 ? 0.5 : 0,
                           .shift_y = vertical ? 0.5 : 0};
     plane.width = ((int)frame->width + plane.divide_x - 1) / plane.divide_x;
     plane.height = ((int)frame->height + plane.divide_y - 1) / plane.divide_y;
