@@ -22,7 +22,7 @@ void model_options_add(struct model_options *options, GOptionContext *context)
         {"device", 0, 0, G_OPTION_ARG_STRING, &options->device,
          "index, UUID or part of the name, as \"effdet devices\" lists them (auto)", "D"},
         {"precision", 0, 0, G_OPTION_ARG_STRING, &options->precision,
-         "storage: fp16, fp32, or auto = fp16 where the device has it", "P"},
+         "storage: fp16, fp32, or auto = fp16 on GPUs that have it", "P"},
         {"no-fuse", 0, 0, G_OPTION_ARG_NONE, &options->no_fuse,
          "one dispatch for each operation of the network", NULL},
         {"plan", 0, 0, G_OPTION_ARG_STRING, &options->plan,

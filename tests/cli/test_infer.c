@@ -20,6 +20,8 @@ struct test_case {
     const char *arch;
     int height, width, classes;
     double backbone_gain, head_gain;
+    enum pool_padding pool;
+    bool slow; // with -m slow only
 };
 
 // A safetensors file in the making, filled by the network that asks for its weights.
@@ -54,8 +56,9 @@ static bool get_and_write(void *data, const char *name, const int *shape, int ra
 static void writer_save(struct writer *writer, const struct test_case *test, const char *path)
 {
     g_string_append_printf(writer->header,
-                           ",\"__metadata__\":{\"effdet.format\":\"1\",\"architecture\":\"%s\"}}",
-                           test->arch);
+                           ",\"__metadata__\":{\"effdet.format\":\"1\",\"architecture\":\"%s\","
+                           "\"pool_padding\":\"%s\"}}",
+                           test->arch, test->pool == POOL_PAD_ZERO ? "zero" : "ignore");
     while (writer->header->len % 8) {
         g_string_append_c(writer->header, ' ');
     }
@@ -149,6 +152,7 @@ static void test_infer(gconstpointer data)
     }
     struct model model;
     model_init(&model, arch_find(test->arch), test->classes);
+    model.pool_padding = test->pool;
     struct ref_tensor input = ref_new(3, test->height, test->width);
     ref_random("input", input.data, 3 * test->height * test->width);
     for (int i = 0; i < 3 * test->height * test->width; i++) {
@@ -194,16 +198,31 @@ int main(int argc, char **argv)
 {
     static const struct test_case cases[] = {
         {"tf_efficientdet_lite0", 128, 128, 90, 1, 1},
-        {"tf_efficientdet_lite0", 96, 160, 3, 1, 1},
+        {"tf_efficientdet_lite0", 96, 160, 3, 1, 1, POOL_PAD_ZERO},
         {"tf_efficientdet_d0", 128, 128, 90, 1.4, 1.4},
         {"efficientdet_d0", 128, 96, 5, 1.4, 1.4},
+        {"efficientdet_q1", 128, 128, 1, 1.4, 1.4},
+        // the golden cases of the specification
+        {"tf_efficientdet_d0", 512, 512, 90, 1.4, 1.4, POOL_PAD_IGNORE, true},
+        {"tf_efficientdet_d0", 512, 512, 90, 1.4, 1.4, POOL_PAD_ZERO, true},
+        {"tf_efficientdet_d0", 256, 384, 90, 1.4, 1.4, POOL_PAD_IGNORE, true},
+        {"tf_efficientdet_d3", 256, 256, 90, 1.3, 1.3, POOL_PAD_IGNORE, true},
+        {"tf_efficientdet_d7x", 512, 512, 90, 1.2, 1, POOL_PAD_IGNORE, true},
+        {"tf_efficientdet_lite0", 320, 320, 90, 1, 1, POOL_PAD_IGNORE, true},
+        {"tf_efficientdet_lite3", 256, 256, 90, 1, 1, POOL_PAD_IGNORE, true},
+        {"efficientdet_d0", 256, 256, 90, 1.4, 1.4, POOL_PAD_IGNORE, true},
+        {"efficientdet_q0", 256, 256, 90, 1.4, 1.4, POOL_PAD_IGNORE, true},
     };
     g_test_init(&argc, &argv, NULL);
     command = argv[1];
     folder = g_dir_make_tmp("effdet-infer-XXXXXX", NULL);
     for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
-        g_autofree char *name = g_strdup_printf("/infer/%s-%dx%d-%d", cases[i].arch,
-                                                cases[i].height, cases[i].width, cases[i].classes);
+        if (cases[i].slow && !g_test_slow()) {
+            continue;
+        }
+        g_autofree char *name =
+            g_strdup_printf("/infer/%s-%dx%d-%d-%s", cases[i].arch, cases[i].height, cases[i].width,
+                            cases[i].classes, cases[i].pool == POOL_PAD_ZERO ? "zero" : "ignore");
         g_test_add_data_func(name, &cases[i], test_infer);
     }
     int status = g_test_run();
