@@ -75,21 +75,40 @@ float bilinear(axis h, axis v, uint offset, uint stride, uint step_bytes)
     return mix(top, bottom, v.centre);
 }
 
-// Weights outside the picture are left out and the rest normalised, as PIL does. `skip` bounds the taps of extreme reductions.
+float weight_at(axis a, int i)
+{
+    return max(0.0, 1.0 - abs(float(i - a.first) - a.centre) / a.reach);
+}
+
+// Weights outside the picture are left out and the rest normalised, as PIL does. `skip` bounds the taps of extreme reductions. To 8 bit in
+// PIL's own arithmetic (spec 7.5): weights in units of 2^-22, and each row is rounded before the column; YUV has no such original.
 float triangle(axis h, axis v, uint offset, uint stride, uint step_bytes)
 {
     const int skip_x = 1 + int(h.reach) / 48, skip_y = 1 + int(v.reach) / 48;
     const int left = max(h.first, 0), right = min(h.last, h.size - 1), top = max(v.first, 0), bottom = min(v.last, v.size - 1);
-    float sum = 0.0, weights = 0.0;
+    const bool exact = ROUND_TO_U8 && params.half_x == 0;
+    float across = 0.0, down = 0.0, sum = 0.0;
+    uint units = 1u << 21;
+    for (int column = left; column <= right; column += skip_x)
+        across += weight_at(h, column);
+    for (int row = top; row <= bottom; row += skip_y)
+        down += weight_at(v, row);
     for (int row = top; row <= bottom; row += skip_y) {
-        const float weight_y = max(0.0, 1.0 - abs(float(row - v.first) - v.centre) / v.reach);
+        const float weight_y = weight_at(v, row) / down;
+        float line = 0.0;
+        uint line_units = 1u << 21;
         for (int column = left; column <= right; column += skip_x) {
-            const float weight = weight_y * max(0.0, 1.0 - abs(float(column - h.first) - h.centre) / h.reach);
-            sum += weight * sample_at(offset + uint(row) * stride + uint(column) * step_bytes);
-            weights += weight;
+            const float weight = weight_at(h, column) / across;
+            const float value = sample_at(offset + uint(row) * stride + uint(column) * step_bytes);
+            if (exact)
+                line_units += uint(weight * 4194304.0 + 0.5) * uint(value);
+            else
+                line += weight * value;
         }
+        units += uint(weight_y * 4194304.0 + 0.5) * min(line_units >> 22, 255u);
+        sum += weight_y * line;
     }
-    return sum / max(weights, 1e-12);
+    return exact ? float(units >> 22) : sum;
 }
 
 float filtered(axis h, axis v, uint offset, uint stride, uint step_bytes)

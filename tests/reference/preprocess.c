@@ -119,6 +119,31 @@ static double resized_at(const struct plane *plane, const struct letterbox *box,
     return sum;
 }
 
+static int pil_units(double weight)
+{
+    return (int)(weight * (1 << 22) + 0.5);
+}
+
+// The 8-bit result of PIL (spec 7.5): rows first, each rounded, then the column.
+static double pil_at(const struct plane *plane, const struct letterbox *box, int x, int y)
+{
+    double scale_x = (double)box->source_width / box->resized_width;
+    double scale_y = (double)box->source_height / box->resized_height;
+    g_autofree double *columns = g_new(double, plane->width);
+    g_autofree double *rows = g_new(double, plane->height);
+    axis_weights(columns, plane->width, (x + 0.5) * scale_x - 0.5, MAX(scale_x, 1), true);
+    axis_weights(rows, plane->height, (y + 0.5) * scale_y - 0.5, MAX(scale_y, 1), true);
+    int sum = 1 << 21;
+    for (int j = 0; j < plane->height; j++) {
+        int line = 1 << 21;
+        for (int i = 0; rows[j] != 0 && i < plane->width; i++) {
+            line += pil_units(columns[i]) * (int)plane->data[j * plane->width + i];
+        }
+        sum += pil_units(rows[j]) * CLAMP(line >> 22, 0, 255);
+    }
+    return CLAMP(sum >> 22, 0, 255);
+}
+
 static void to_rgb(const EffdetFrame *frame, const double c[3], double rgb[3])
 {
     static const double luma[][2] = {
@@ -151,12 +176,15 @@ struct ref_tensor ref_preprocess(const EffdetFrame *frame, const struct model *m
         planes[c] = plane_of(frame, c);
     }
     struct ref_tensor out = ref_new(3, model->input_height, model->input_width);
+    bool antialias = model->pre.filter == RESIZE_BILINEAR_AA;
+    bool pil = antialias && model->pre.resize_to_u8 && planes[1].divide_x == 1;
     for (int y = 0; y < out.h; y++) {
         for (int x = 0; x < out.w; x++) {
             bool inside = x < box.resized_width && y < box.resized_height;
             double c[3], rgb[3] = {0};
             for (int i = 0; i < 3 && inside; i++) {
-                c[i] = resized_at(&planes[i], &box, x, y, model->pre.filter == RESIZE_BILINEAR_AA);
+                c[i] = pil ? pil_at(&planes[i], &box, x, y)
+                           : resized_at(&planes[i], &box, x, y, antialias);
             }
             if (inside) {
                 to_rgb(frame, c, rgb);
