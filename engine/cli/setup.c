@@ -124,7 +124,9 @@ enum inspect_result setup_inspect(void)
     if (!tool) {
         return INSPECT_NO_TOOL;
     }
-    char *argv[] = {tool, (char *)"--exists", (char *)"effdet", NULL};
+    // without the version the tool wants that of GStreamer itself
+    char *argv[] = {tool, (char *)"--exists", (char *)"--atleast-version=0.0", (char *)"effdet",
+                    NULL};
     int status = -1;
     if (!g_spawn_sync(NULL, argv, NULL, G_SPAWN_STDOUT_TO_DEV_NULL | G_SPAWN_STDERR_TO_DEV_NULL,
                       NULL, NULL, NULL, NULL, &status, NULL)) {

@@ -3,12 +3,14 @@
 """What the Python tests of the effdet command share: running it, expectations with readable failures, TAP."""
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
 import traceback
 
 COMMAND = sys.argv[1]
+LAYER = re.compile(r'Validation (Error|Warning)|VUID-|SYNC-HAZARD|UNASSIGNED-')
 SOURCE = os.environ['EFFDET_SOURCE_DIR']
 PERSON = os.path.join(SOURCE, 'examples', 'models', 'person-lite0')
 PERSON_WEIGHTS = os.path.join(PERSON, 'person-lite0.fp16.safetensors')
@@ -29,6 +31,7 @@ class Run:
         self.status = done.returncode
         self.out = done.stdout.decode('utf-8', 'replace')
         self.err = done.stderr.decode('utf-8', 'replace')
+        assert not LAYER.search(self.out + self.err), f'the validation layer spoke: {self}'
 
     def __str__(self):
         return f'effdet {self.args}: exit status {self.status}\nstdout: {self.out[:2000]}\nstderr: {self.err[:2000]}'

@@ -245,6 +245,10 @@ def test_check(folder):
     assert document['ok']
     states = {entry['name']: entry['state'] for entry in document['checks']}
     assert list(states) == ['Vulkan loader', 'Vulkan drivers', 'devices', 'GStreamer plugin', 'weights', 'test inference']
+    plugin = os.path.join(os.path.dirname(command.COMMAND), '..', '..', 'plugin')
+    if os.path.exists(os.path.join(plugin, 'libgsteffdet.so')):
+        found = run('check', '--json', env={'GST_PLUGIN_PATH': os.path.realpath(plugin)}).done().json()
+        assert 'libgsteffdet.so' in found['checks'][3]['detail'] or found['checks'][3]['state'] == 'ok'
     del states['GStreamer plugin']  # without it the command works
     assert set(states.values()) == {'ok'}
     assert 'test inference' in run('check').done().out
