@@ -31,8 +31,13 @@ void main()
     for (uint i = lane; i < push.blocks * slices; i += lanes) {
         const uint block = i % push.blocks;
         vec4 sum = vec4(0);
-        for (uint t = i / push.blocks; t < push.partials; t += slices)
-            sum += LOAD_FLOAT(partial, push.partial_first + block * push.partial_pitch + t);
+        // four at a time: Mesa 22.3 ends an invocation's loops after 65535 trips in all
+        for (uint t = i / push.blocks; t < push.partials; t += 4 * slices) {
+            [[unroll]] for (uint u = 0; u < 4; u++) {
+                if (t + u * slices < push.partials)
+                    sum += LOAD_FLOAT(partial, push.partial_first + block * push.partial_pitch + t + u * slices);
+            }
+        }
         means[i] = sum * push.inverse_pixels;
     }
     barrier();

@@ -149,8 +149,24 @@ static bool is_form(const char *name)
     return g_str_equal(name, "texel") || g_str_equal(name, "buffer");
 }
 
-const struct variant *op_choose(const struct op_env *env, const char *stem,
-                                const struct variant *variants, variant_cost_func cost,
+static const struct variant *cheapest(const struct class_plan *plan, const struct variant *variants,
+                                      const char *tile, variant_cost_func cost, const void *data)
+{
+    const struct variant *best = NULL;
+    double best_cost = 0;
+    for (const struct variant *v = variants; v->tile; v++) {
+        if (!tile || g_str_equal(tile, v->tile)) {
+            double this_cost = cost(plan, v, data);
+            if (!best || this_cost < best_cost) {
+                best = v;
+                best_cost = this_cost;
+            }
+        }
+    }
+    return best;
+}
+
+const struct variant *op_choose(const struct op_env *env, const char *stem, variant_cost_func cost,
                                 const void *data, GError **error)
 {
     const struct class_plan *plan = plan_for(env->device, env->cpu_plan);
@@ -160,14 +176,10 @@ const struct variant *op_choose(const struct op_env *env, const char *stem,
     if (tile && is_form(tile)) {
         tile = NULL;
     }
-    const struct variant *best = NULL;
-    double best_cost = 0;
-    for (const struct variant *v = variants; v->tile; v++) {
-        double this_cost = tile && !g_str_equal(tile, v->tile) ? -1 : cost(plan, v, data);
-        if (this_cost >= 0 && (!best || this_cost < best_cost)) {
-            best = v;
-            best_cost = this_cost;
-        }
+    const struct variant *best = cheapest(plan, variants_of(plan, stem), tile, cost, data);
+    if (!best) {
+        const struct variant *all = variants_of(class_plan(CLASS_CPU_OLD), stem);
+        best = cheapest(plan, all, tile, cost, data);
     }
     if (!best) {
         g_auto(GStrv) names = variant_names(stem);

@@ -39,12 +39,11 @@ void launch_bind_float(struct launch *launch, int number, struct binding binding
 bool launch_emit(struct launch *launch, const void *push, size_t push_bytes, uint32_t groups_x,
                  uint32_t groups_y, GError **error) WARN_UNUSED;
 
-// The variants of a stem that may be used: all of `variants`, or the rows of the tile that
-// EFFDET_VARIANT names. cost(): see variant_cost(). Returns the cheapest; NULL with *error for an
-// unknown tile name.
+// The cheapest variant of a stem for the device, or of the tile that EFFDET_VARIANT names (the
+// device's class need not list it). cost(): see variant_cost(). NULL with *error for an unknown
+// name.
 typedef double (*variant_cost_func)(const struct class_plan *plan, const struct variant *variant,
                                     const void *data);
-const struct variant *op_choose(const struct op_env *env, const char *stem,
-                                const struct variant *variants, variant_cost_func cost,
+const struct variant *op_choose(const struct op_env *env, const char *stem, variant_cost_func cost,
                                 const void *data, GError **error) WARN_UNUSED;
 uint32_t packed_size(struct extent extent); // width << 16 | height

@@ -7,6 +7,8 @@
 #include "effdet/effdet.h"
 #include "net/tiles.h"
 
+#include <math.h>
+
 #define PARTIAL_LOCAL 64 // workgroup size where every workgroup leaves one partial sum
 
 static int tile_count(const struct value *output, int rows, int cols)
@@ -31,24 +33,38 @@ struct shape {
     bool partial;
 };
 
+// Partial sums are one a tile of the size that the graph knows, or one a workgroup of
+// PARTIAL_LOCAL.
+static bool leaves_partials(const struct class_plan *plan, const struct variant *variant)
+{
+    return variant->rows == DEPTHWISE_TILE_ROWS && variant->cols == DEPTHWISE_TILE_COLS &&
+           (!plan->group_partial || variant->local == PARTIAL_LOCAL);
+}
+
 static double cost(const struct class_plan *plan, const struct variant *variant, const void *data)
 {
     const struct shape *shape = data;
+    if (shape->partial && !leaves_partials(plan, variant)) {
+        return INFINITY;
+    }
     int tiles = tile_count(shape->output, variant->rows, variant->cols);
     double groups = (double)ceil_div(tiles, variant->local) * shape->blocks;
     return variant_cost(plan, variant, groups, shape->kernel * shape->kernel);
 }
 
-// The tile of the partial sums; the workgroup size matters only when it is what is summed up.
-static const struct variant *partial_variant(const struct class_plan *plan)
+// The best variant; a forced one that cannot leave the partial sums is passed over.
+static const struct variant *choose(const struct op_env *env, const struct shape *shape,
+                                    GError **error)
 {
-    for (const struct variant *v = plan->depthwise; v->tile; v++) {
-        if (v->rows == DEPTHWISE_TILE_ROWS && v->cols == DEPTHWISE_TILE_COLS &&
-            v->local == PARTIAL_LOCAL) {
-            return v;
+    const struct class_plan *plan = plan_for(env->device, env->cpu_plan);
+    const struct variant *variant = op_choose(env, "depthwise", cost, shape, error);
+    if (variant && shape->partial && !leaves_partials(plan, variant)) {
+        variant = plan->depthwise;
+        while (!leaves_partials(plan, variant)) {
+            variant++; // every list has one
         }
     }
-    g_assert_not_reached();
+    return variant;
 }
 
 static struct binding pack_weights(struct op_env *env, const struct folded *folded)
@@ -159,16 +175,11 @@ bool op_depthwise_dispatch(struct op_env *env, const struct node *node, const st
     if (!check(env, node, folded, error) || !op_window(env, values, 3, &window, error)) {
         return false;
     }
-    const struct class_plan *plan = plan_for(env->device, env->cpu_plan);
     struct shape shape = {graph_value(env->graph, node->output), MIN(window, blocks), node->kernel,
                           node->partial >= 0};
-    const struct variant *variant =
-        op_choose(env, "depthwise", plan->depthwise, cost, &shape, error);
+    const struct variant *variant = choose(env, &shape, error);
     if (!variant) {
         return false;
-    }
-    if (node->partial >= 0) {
-        variant = partial_variant(plan);
     }
     struct binding weights = pack_weights(env, folded);
     g_autofree float *padded = g_new0(float, (size_t)blocks * 4);

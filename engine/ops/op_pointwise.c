@@ -143,8 +143,7 @@ bool op_pointwise_dispatch(struct op_env *env, const struct node *node, const st
         return false;
     }
     struct shape shape = {output->pixels, MIN(window, op.outputs), op.inputs};
-    op.variant = op_choose(env, "pointwise", plan_for(env->device, env->cpu_plan)->pointwise, cost,
-                           &shape, error);
+    op.variant = op_choose(env, "pointwise", cost, &shape, error);
     if (!op.variant) {
         return false;
     }

@@ -70,8 +70,7 @@ bool op_stem_dispatch(struct op_env *env, const struct node *node, const struct 
         return false;
     }
     struct shape shape = {graph_value(env->graph, node->output)->pixels, MIN(window, blocks)};
-    const struct variant *variant =
-        op_choose(env, "stem", plan_for(env->device, env->cpu_plan)->stem, cost, &shape, error);
+    const struct variant *variant = op_choose(env, "stem", cost, &shape, error);
     if (!variant) {
         return false;
     }

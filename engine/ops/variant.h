@@ -18,6 +18,7 @@ struct variant {
 // What a class of devices likes.
 struct class_plan {
     enum device_class device_class;
+    bool half;          // fp16 storage is faster, where the device has it
     bool texel;         // read through texel buffers
     bool group_partial; // depthwise: one partial sum a workgroup (shared memory) instead of a tile
     int units;          // workgroups that run at once; 0 = the machine's processors
@@ -29,6 +30,8 @@ struct class_plan {
 const struct class_plan *class_plan(enum device_class device_class);
 // The kind of device to plan for: the device's own, unless cpu_plan contradicts it.
 const struct class_plan *plan_for(const struct device *device, bool cpu_plan);
+// The variants of a stem; NULL for an unknown stem.
+const struct variant *variants_of(const struct class_plan *plan, const char *stem);
 // Estimated time of `groups` workgroups of a variant that do `terms` multiply-adds for each result.
 double variant_cost(const struct class_plan *plan, const struct variant *variant, double groups,
                     double terms);
