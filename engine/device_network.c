@@ -5,6 +5,7 @@
 
 #include "effdet/effdet.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static bool prepare_ops(struct network *network, GError **error)
@@ -12,6 +13,7 @@ static bool prepare_ops(struct network *network, GError **error)
     struct op_env *env = &network->env;
     for (guint i = 0; i < network->graph->nodes->len; i++) {
         const struct node *node = graph_node(network->graph, (int)i);
+        env->node_name = node->name;
         if (!op_table[node->op].prepare(env, node, error)) {
             return false;
         }
@@ -35,6 +37,7 @@ bool network_init(struct network *network, struct device *device, struct checkpo
         .checkpoint = checkpoint,
         .half = options->half,
         .cpu_plan = options->cpu_plan,
+        .tuning = options->tuning,
         .arena = &network->arena,
         .weights = &network->weights,
         .packed = g_byte_array_new(),
@@ -56,6 +59,7 @@ bool network_init(struct network *network, struct device *device, struct checkpo
     }
     g_clear_pointer(&network->env.packed, g_byte_array_unref);
     network->env.checkpoint = NULL;
+    network->env.tuning = NULL;
     return true;
 
 error:
@@ -80,8 +84,7 @@ void network_finish(struct network *network)
 static bool run_recorder(struct recorder *recorder, GError **error)
 {
     bool done = false;
-    return recorder_end(recorder, error) && recorder_submit(recorder, error) &&
-           recorder_wait(recorder, UINT64_MAX, &done, error);
+    return recorder_submit(recorder, error) && recorder_wait(recorder, UINT64_MAX, &done, error);
 }
 
 bool network_poison(struct network *network, GError **error)
@@ -94,22 +97,66 @@ bool network_poison(struct network *network, GError **error)
     if (ok) {
         recorder_fill(recorder, &network->arena, 0, network->arena.bytes,
                       UINT32_MAX); // a NaN in both precisions
-        ok = run_recorder(recorder, error);
+        ok = recorder_end(recorder, error) && run_recorder(recorder, error);
     }
     recorder_free(&recorder);
     return ok;
 }
 
-bool network_run(struct network *network, GError **error)
+struct recorder *network_record(struct network *network, int *marks, GError **error)
 {
-    struct recorder *recorder =
-        recorder_new(network->device, (int)network->dispatches->len, 0, error);
+    int n = (int)network->dispatches->len;
+    struct recorder *recorder = recorder_new(network->device, n, marks ? n + 1 : 0, error);
     bool ok = recorder && recorder_begin(recorder, error);
-    for (guint i = 0; ok && i < network->dispatches->len; i++) {
+    if (ok && marks) {
+        marks[0] = recorder_timestamp(recorder);
+    }
+    for (int i = 0; ok && i < n; i++) {
         ok = recorder_dispatch(recorder, &g_array_index(network->dispatches, struct dispatch, i),
                                error);
+        if (marks) {
+            marks[i + 1] = recorder_timestamp(recorder);
+        }
     }
-    ok = ok && run_recorder(recorder, error);
+    if (!ok || !recorder_end(recorder, error)) {
+        recorder_free(&recorder);
+    }
+    return recorder;
+}
+
+bool network_run(struct network *network, GError **error)
+{
+    struct recorder *recorder = network_record(network, NULL, error);
+    bool ok = recorder && run_recorder(recorder, error);
+    recorder_free(&recorder);
+    return ok;
+}
+
+static int compare_doubles(const void *a, const void *b)
+{
+    double left = *(const double *)a;
+    double right = *(const double *)b;
+    return (left > right) - (left < right);
+}
+
+bool network_time(struct network *network, int runs, double *us, GError **error)
+{
+    int n = (int)network->dispatches->len;
+    g_autofree int *marks = g_new(int, n + 1);
+    g_autofree double *samples = g_new(double, (gsize)n *(gsize)runs);
+    struct recorder *recorder = network_record(network, marks, error);
+    bool ok = recorder != NULL;
+    for (int run = -1; ok && run < runs; run++) { // run -1 warms up
+        ok = run_recorder(recorder, error);
+        for (int i = 0; ok && run >= 0 && i < n; i++) {
+            int64_t ns = recorder_elapsed_ns(recorder, marks[i], marks[i + 1]);
+            samples[i * runs + run] = ns < 0 ? -1 : (double)ns / 1000.0;
+        }
+    }
+    for (int i = 0; ok && i < n; i++) {
+        qsort(samples + i * runs, (size_t)runs, sizeof(double), compare_doubles);
+        us[i] = samples[i * runs + runs / 2];
+    }
     recorder_free(&recorder);
     return ok;
 }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "ops/op.h"
+#include "ops/tuning.h"
 
 struct network {
     struct device *device;   // not owned
@@ -16,9 +17,10 @@ struct network {
 };
 
 struct network_options {
-    bool half;     // fp16 storage
-    bool fuse;     // false: plain graph
-    bool cpu_plan; // plan for CPU devices
+    bool half;             // fp16 storage
+    bool fuse;             // false: plain graph
+    bool cpu_plan;         // plan for CPU devices
+    struct tuning *tuning; // measured variants, or NULL: by estimate
 };
 
 // Builds, folds, packs, uploads. Reads every tensor of the checkpoint and fails when one is missing
@@ -34,6 +36,11 @@ bool network_poison(struct network *network, GError **error) WARN_UNUSED;
 bool network_write_input(struct network *network, const float *input, GError **error) WARN_UNUSED;
 // Runs every dispatch once on the input in the arena. Waits; for tests and tools.
 bool network_run(struct network *network, GError **error) WARN_UNUSED;
+// Records every dispatch; with a timestamp before and after each, whose indices go to marks[n + 1],
+// unless marks is NULL.
+struct recorder *network_record(struct network *network, int *marks, GError **error) WARN_UNUSED;
+// Median time of each dispatch over `runs` runs, microseconds; -1 without timestamps. Waits.
+bool network_time(struct network *network, int runs, double *us, GError **error) WARN_UNUSED;
 // Reads a value of the arena as [channels][height][width] of one level. Waits.
 bool network_read_value(struct network *network, int value, int level, float *out,
                         GError **error) WARN_UNUSED;

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "engine_private.h"
 #include "search.h"
+#include "tune.h"
 
 #include <string.h>
 
@@ -15,6 +16,7 @@
 #define WARM_UP_TIMEOUT_MS                                                                         \
     300000 // drivers that compile at the first dispatch take seconds, on busy machines minutes
 #define MAX_INPUT_SIDE 4096
+#define TUNE_LIMIT_S 30 // on CPUs, where every trial compiles; a GPU is done in two
 
 static bool check_params(const EffdetEngineParams *params, GError **error)
 {
@@ -141,6 +143,20 @@ static bool warm_up(EffdetEngine *engine, GError **error)
     return true;
 }
 
+// With the variants that were measured on this device, now or earlier, unless they are not wanted.
+static bool build_network(EffdetEngine *engine, const EffdetEngineParams *params,
+                          struct network_options *options, GError **error)
+{
+    struct tuning *tuning = params->tune < 0 ? NULL : tuning_new(engine->device);
+    bool ok = params->tune <= 0 || tune_network(tuning, engine->device, engine->checkpoint, options,
+                                                TUNE_LIMIT_S, error);
+    options->tuning = tuning;
+    ok = ok && network_init(&engine->network, engine->device, engine->checkpoint, options, error);
+    options->tuning = NULL;
+    tuning_free(&tuning);
+    return ok;
+}
+
 static bool build(EffdetEngine *engine, const EffdetEngineParams *params, GError **error)
 {
     bool half;
@@ -163,7 +179,7 @@ static bool build(EffdetEngine *engine, const EffdetEngineParams *params, GError
     if (params->plan && !g_str_equal(params->plan, "auto")) {
         options.cpu_plan = g_str_equal(params->plan, "cpu");
     }
-    if (!network_init(&engine->network, engine->device, engine->checkpoint, &options, error) ||
+    if (!build_network(engine, params, &options, error) ||
         !frame_context_init(&engine->context, &engine->network, model, error)) {
         return false;
     }

@@ -5,8 +5,6 @@
 #include "engine_internal.h"
 #include "engine_private.h"
 
-#include <stdlib.h>
-
 static bool check_idle(EffdetEngine *engine, GError **error)
 {
     guint frames = effdet_engine_in_flight(engine);
@@ -58,66 +56,21 @@ const struct dispatch *effdet_engine_dispatches(EffdetEngine *engine, int *n)
     return (const struct dispatch *)(void *)engine->network.dispatches->data;
 }
 
-// Records the network with a timestamp before, and after each dispatch when `marks` is set.
-static struct recorder *record(EffdetEngine *engine, int *marks, GError **error)
-{
-    int n;
-    const struct dispatch *dispatches = effdet_engine_dispatches(engine, &n);
-    struct recorder *recorder = recorder_new(engine->device, n, marks ? n + 1 : 0, error);
-    bool ok = recorder && recorder_begin(recorder, error);
-    if (ok && marks) {
-        marks[0] = recorder_timestamp(recorder);
-    }
-    for (int i = 0; ok && i < n; i++) {
-        ok = recorder_dispatch(recorder, &dispatches[i], error);
-        if (marks) {
-            marks[i + 1] = recorder_timestamp(recorder);
-        }
-    }
-    if (!ok || !recorder_end(recorder, error)) {
-        recorder_free(&recorder);
-    }
-    return recorder;
-}
-
 static bool run_once(struct recorder *recorder, GError **error)
 {
     bool done;
     return recorder_submit(recorder, error) && recorder_wait(recorder, UINT64_MAX, &done, error);
 }
 
-static int compare_doubles(const void *a, const void *b)
-{
-    double left = *(const double *)a;
-    double right = *(const double *)b;
-    return (left > right) - (left < right);
-}
-
 bool effdet_engine_time_dispatches(EffdetEngine *engine, int runs, double *us, GError **error)
 {
-    int n = (int)engine->network.dispatches->len;
-    g_autofree int *marks = g_new(int, n + 1);
-    g_autofree double *samples = g_new(double, (gsize)n *(gsize)runs);
-    struct recorder *recorder = check_idle(engine, error) ? record(engine, marks, error) : NULL;
-    bool ok = recorder != NULL;
-    for (int run = -1; ok && run < runs; run++) { // run -1 warms up
-        ok = run_once(recorder, error);
-        for (int i = 0; ok && run >= 0 && i < n; i++) {
-            int64_t ns = recorder_elapsed_ns(recorder, marks[i], marks[i + 1]);
-            samples[i * runs + run] = ns < 0 ? -1 : (double)ns / 1000.0;
-        }
-    }
-    for (int i = 0; ok && i < n; i++) {
-        qsort(samples + i * runs, (size_t)runs, sizeof(double), compare_doubles);
-        us[i] = samples[i * runs + runs / 2];
-    }
-    recorder_free(&recorder);
-    return ok;
+    return check_idle(engine, error) && network_time(&engine->network, runs, us, error);
 }
 
 bool effdet_engine_time_network(EffdetEngine *engine, int runs, double *ms, GError **error)
 {
-    struct recorder *recorder = check_idle(engine, error) ? record(engine, NULL, error) : NULL;
+    struct recorder *recorder =
+        check_idle(engine, error) ? network_record(&engine->network, NULL, error) : NULL;
     bool ok = recorder != NULL;
     for (int run = -1; ok && run < runs; run++) {
         gint64 start = g_get_monotonic_time();

@@ -17,6 +17,8 @@ struct op_env {
     struct checkpoint *checkpoint;
     bool half;              // fp16 storage of values and weights
     bool cpu_plan;          // plan for CPU devices
+    struct tuning *tuning;  // measured variants (ops/tuning.h), or NULL
+    const char *node_name;  // of the node that is being prepared, for `tuning`
     struct buffer *arena;   // values live at value.offset
     struct buffer *weights; // created after all ops have packed: dispatches refer to it by pointer
     GByteArray *packed;     // weight bytes so far; op_pack() appends

@@ -112,7 +112,9 @@ typedef struct {
                              // architecture name)
     const gchar
         *plan; // "auto", "gpu" or "cpu": which dispatch plan, whatever the device. NULL = "auto"
-    gint tune; // 1 = measure kernel variants at start, -1 = never, 0 = by device class
+    gint tune; // 1 = measure kernel variants at start (up to half a minute on a CPU) and keep what
+               // was measured in the cache folder; 0 = use what is kept there; -1 = only the
+               // built-in table
 } EffdetEngineParams;
 
 // Reads the weights, builds the network, uploads it, compiles the pipelines and runs one warm-up

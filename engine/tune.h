@@ -1,0 +1,14 @@
+// SPDX-FileCopyrightText: effdet contributors
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Trials of kernel variants: the whole network once for each rank of candidates, timed node by
+// node.
+#pragma once
+
+#include "device_network.h"
+#include "ops/tuning.h"
+
+// Fills and saves `tuning`, within about limit_s seconds. A device without timestamps is left as it
+// is (logged). options->tuning is ignored.
+bool tune_network(struct tuning *tuning, struct device *device, struct checkpoint *checkpoint,
+                  const struct network_options *options, double limit_s,
+                  GError **error) WARN_UNUSED;
