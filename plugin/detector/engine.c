@@ -260,29 +260,37 @@ gboolean detector_start(GstEffdet *self)
 {
     GError *error = NULL;
     const EffdetEngineInfo *info;
+    EffdetEngine *engine;
+    GArray *labels = NULL;
     g_autofree gchar *text = NULL;
 
     post_progress(self, GST_PROGRESS_TYPE_START, "Loading the model");
-    self->engine = detector_make_engine(self, &self->labels, &error);
-    if (self->engine == NULL) {
+    engine = detector_make_engine(self, &labels, &error);
+    if (engine == NULL) {
         post_progress(self, GST_PROGRESS_TYPE_ERROR, error->message);
         detector_post(self, GST_MESSAGE_ERROR, error);
         return FALSE;
     }
-    info = effdet_engine_info(self->engine);
+    info = effdet_engine_info(engine);
     text = g_strdup_printf("%s on %s", info->model, info->device);
     post_progress(self, GST_PROGRESS_TYPE_COMPLETE, text);
     GST_INFO_OBJECT(self, "%s, %s, %ux%u, %u classes, started in %.0f ms", text, info->precision,
                     info->input_width, info->input_height, info->n_classes, info->start_ms);
+    g_mutex_lock(&self->lock); // properties are set and statistics read at any time
+    self->engine = engine;
+    self->labels = labels;
     self->queue_depth = MIN(info->queue_depth, MAX_DEPTH);
     self->quit = self->failed = self->lost = self->draining = self->reload_wanted = FALSE;
     self->stats = (Stats){0};
     self->collector = g_thread_new("effdet-collect", collect, self);
+    g_mutex_unlock(&self->lock);
     return TRUE;
 }
 
 void detector_stop(GstEffdet *self)
 {
+    EffdetEngine *engine;
+
     if (self->collector == NULL) {
         return;
     }
@@ -291,13 +299,15 @@ void detector_stop(GstEffdet *self)
     g_cond_broadcast(&self->cond);
     g_mutex_unlock(&self->lock);
     loader_join(self);
-    g_thread_join(g_steal_pointer(&self->collector));
+    g_thread_join(self->collector);
     g_mutex_lock(&self->lock);
+    self->collector = NULL;
     flight_land_all(self);
     if (self->late != NULL) {
         flight_abandon(self, self->late);
     }
-    g_mutex_unlock(&self->lock);
-    effdet_engine_free(&self->engine);
+    engine = g_steal_pointer(&self->engine);
     g_clear_pointer(&self->labels, g_array_unref);
+    g_mutex_unlock(&self->lock);
+    effdet_engine_free(&engine);
 }

@@ -101,19 +101,42 @@ static void test_progress(void)
     drop_element(element);
 }
 
-// Fifty lives of a pipeline that pushes as fast as it can: frames are in flight at every stop.
+typedef struct {
+    GstElement *element;
+    gint stop;
+} Reader;
+
+static gpointer read_stats(gpointer data)
+{
+    Reader *reader = data;
+
+    while (!g_atomic_int_get(&reader->stop)) {
+        g_autoptr(GstStructure) stats = NULL;
+
+        g_object_get(reader->element, "stats", &stats, NULL);
+        g_object_set(reader->element, "score-threshold", g_random_double(), NULL);
+    }
+    return NULL;
+}
+
+// Fifty lives of a pipeline that pushes as fast as it can: frames are in flight at every stop, and
+// an application reads and sets properties all the time.
 static void test_cycles(void)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(GstElement) pipeline = NULL;
     g_autoptr(GstBus) bus = NULL;
+    Reader reader = {0};
+    GThread *thread;
 
     fake_script(&(FakeScript){.completion_us = 1000});
     pipeline = gst_parse_launch("videotestsrc ! video/x-raw,format=NV12,width=64,height=48 ! "
-                                "effdet queue-depth=4 ! fakesink async=false",
+                                "effdet name=detector queue-depth=4 ! fakesink async=false",
                                 &error);
     g_assert_no_error(error);
     bus = gst_element_get_bus(pipeline);
+    reader.element = gst_bin_get_by_name(GST_BIN(pipeline), "detector");
+    thread = g_thread_new("stats", read_stats, &reader);
     for (guint i = 0; i < 50; i++) {
         g_assert_cmpint(gst_element_set_state(pipeline, GST_STATE_PLAYING), !=,
                         GST_STATE_CHANGE_FAILURE);
@@ -122,6 +145,9 @@ static void test_cycles(void)
                         GST_STATE_CHANGE_SUCCESS);
         g_assert_cmpuint(fake_log().n_alive, ==, 0);
     }
+    g_atomic_int_set(&reader.stop, 1);
+    g_thread_join(thread);
+    gst_object_unref(reader.element);
     g_assert_cmpuint(fake_log().n_new, ==, 50);
     g_assert_cmpuint(fake_log().n_submitted, >, 50);
     g_assert_cmpuint(fixture_messages(bus, GST_MESSAGE_ERROR, NULL), ==, 0);
