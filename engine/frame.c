@@ -82,7 +82,8 @@ bool slot_init(struct slot *slot, struct frame_context *context, GError **error)
         recorder_new(device, (int)network->dispatches->len + EXTRA_DISPATCHES, N_MARKS, error);
     bool ok =
         slot->recorder &&
-        buffer_init(&slot->staging, device, STAGING_BYTES, MEMORY_UPLOAD, error) &&
+        buffer_init(&slot->staging, device, MIN(STAGING_BYTES, device->limits.storage_range),
+                    MEMORY_UPLOAD, error) &&
         buffer_init(&slot->params, device, DECODE_PARAMS_OFFSET + sizeof(struct decode_params),
                     MEMORY_UPLOAD, error) &&
         buffer_init(&slot->output, device, decode_output_bytes(context->model, network->graph),
