@@ -16,6 +16,11 @@
 static gint counting;
 static gint heap_calls, vulkan_calls;
 
+#if !defined(__SANITIZE_ADDRESS__)
+void *__libc_malloc(size_t size);
+void *__libc_calloc(size_t count, size_t size);
+void *__libc_realloc(void *memory, size_t size);
+
 static bool is_ours(void *caller)
 {
     Dl_info info, self;
@@ -24,11 +29,6 @@ static bool is_ours(void *caller)
     }
     return info.dli_fbase == self.dli_fbase || strstr(info.dli_fname, "libglib");
 }
-
-#if !defined(__SANITIZE_ADDRESS__)
-void *__libc_malloc(size_t size);
-void *__libc_calloc(size_t count, size_t size);
-void *__libc_realloc(void *memory, size_t size);
 
 static void note(void *caller)
 {
