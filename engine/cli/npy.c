@@ -207,14 +207,19 @@ static bool read_header(FILE *file, const char *path, struct header *header, uin
 float *npy_read(const char *path, int rank, int64_t *shape, GError **error)
 {
     float *data = NULL;
-    FILE *file = g_fopen(path, "rb");
+    FILE *file = NULL;
     GStatBuf status;
-    if (!file || g_stat(path, &status) != 0) {
+    if (g_stat(path, &status) != 0) {
         g_set_error(error, EFFDET_ERROR, EFFDET_ERROR_NOT_FOUND, "%s: %s", path, g_strerror(errno));
         goto done;
     }
-    if (!g_file_test(path, G_FILE_TEST_IS_REGULAR)) {
+    if (!S_ISREG(status.st_mode)) { // opening a pipe would wait
         set_bad(error, path, "not a regular file");
+        goto done;
+    }
+    file = g_fopen(path, "rb");
+    if (!file) {
+        g_set_error(error, EFFDET_ERROR, EFFDET_ERROR_NOT_FOUND, "%s: %s", path, g_strerror(errno));
         goto done;
     }
     struct header header = {0};

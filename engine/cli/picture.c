@@ -5,17 +5,21 @@
 
 #include <errno.h>
 #include <glib/gstdio.h>
+#include <unistd.h>
 
 #define MAX_SIDE_PX 16384 // of an EffdetFrame
 
 GdkPixbuf *picture_load(const char *path, GError **error)
 {
-    FILE *file = g_fopen(path, "rb");
-    if (!file) {
+    GStatBuf status;
+    if (g_stat(path, &status) != 0 || g_access(path, R_OK) != 0) {
         g_set_error(error, EFFDET_ERROR, EFFDET_ERROR_NOT_FOUND, "%s: %s", path, g_strerror(errno));
         return NULL;
     }
-    fclose(file);
+    if (!S_ISREG(status.st_mode)) { // opening a pipe would wait
+        g_set_error(error, EFFDET_ERROR, EFFDET_ERROR_BAD_FILE, "%s: not a regular file", path);
+        return NULL;
+    }
     int width = 0, height = 0;
     if (!gdk_pixbuf_get_file_info(path, &width, &height)) {
         g_set_error(error, EFFDET_ERROR, EFFDET_ERROR_BAD_FILE,

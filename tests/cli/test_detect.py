@@ -158,7 +158,9 @@ def test_bad_pictures(folder):
     huge = os.path.join(folder, 'huge.png')
     write_png(huge, 20000, 1, b'\0' * 20000, 0)
     missing = os.path.join(folder, 'missing.png')
-    for bad in (broken, text, huge, missing, folder):
+    pipe = os.path.join(folder, 'pipe')
+    os.mkfifo(pipe)
+    for bad in (broken, text, huge, missing, folder, pipe):
         assert run('detect', '--json', bad).one_line(1, bad).out == ''
     several = run('detect', '--json', missing, AISLE, text, ONE_PERSON)
     assert several.status == 1, several

@@ -7,6 +7,7 @@
 
 #include <glib/gstdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static char *folder;
@@ -156,6 +157,9 @@ static void test_refused_files(void)
     g_autofree char *path = file_path("file.npy");
     assert_refused(path, 2, "missing file");
     assert_refused(folder, 2, "a folder");
+    g_autofree char *pipe_path = file_path("pipe.npy");
+    g_assert_cmpint(mkfifo(pipe_path, 0600), ==, 0);
+    assert_refused(pipe_path, 2, "a pipe");
     gsize whole = 10 + strlen(header) + 24;
     for (gsize length = 0; length < whole; length++) { // every truncation
         write_file(path, 1, header, 24);
