@@ -380,6 +380,7 @@ static void test_anchors(void)
         ref_free(&classes[l]);
         ref_free(&boxes[l]);
     }
+    model_finish(&model);
     model_init(&model, arch_find("lite0"), 90);
     anchor = anchor_at(&model, 4, 2, 2, 8); // 320 / 3: the stride is no power of two
     g_assert_cmpfloat_with_epsilon(anchor.cy - anchor.h / 2, -88.9112, 1e-3);

@@ -182,9 +182,9 @@ static void test_formats(gconstpointer data)
         g_setenv("EFFDET_VARIANT", form & 2 ? "preprocess:texel" : "preprocess:buffer", TRUE);
         rig_init(&rig, half, 48, 67, convention);
         if (half && !rig.device->features.storage16) {
+            g_test_message("fp16 left out: the device has no 16-bit storage");
             rig_finish(&rig);
-            g_test_skip("the device has no 16-bit storage");
-            return;
+            continue;
         }
         for (int format = 0; format < EFFDET_N_FORMATS; format++) {
             for (gsize s = 0; s < G_N_ELEMENTS(sizes); s++) {
