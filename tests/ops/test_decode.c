@@ -9,8 +9,8 @@
 #include <math.h>
 #include <string.h>
 
-enum contents { RANDOM, COARSE, EQUAL, ODD_NUMBERS };
-static const char *const contents_names[] = {"random", "coarse", "equal", "odd numbers"};
+enum contents { RANDOM, COARSE, EQUAL, ZEROS, ODD_NUMBERS };
+static const char *const contents_names[] = {"random", "coarse", "equal", "zeros", "odd numbers"};
 
 struct test_case {
     int height, width, classes, scales;
@@ -36,7 +36,9 @@ static const struct test_case cases[] = {
     {32, 32, 1000, 1, CANDIDATES_PAIRS, 512, 0.7, COARSE, 7, 0},
     {64, 64, 90, 3, CANDIDATES_PAIRS, 0, 0.95, RANDOM, 8, 0},
     {128, 128, 90, 3, CANDIDATES_PAIRS, 5000, 0.6, RANDOM, 7, 500000},
-    {128, 128, 90, 3, CANDIDATES_PAIRS, 5000, 0.6, EQUAL, 7, 500000},
+    {128, 128, 90, 3, CANDIDATES_PAIRS, 4999, 0.5, EQUAL, 7, 500000},
+    {128, 128, 90, 3, CANDIDATES_PAIRS, 4999, 0.5, ZEROS, 7, 0},
+    {64, 64, 90, 3, CANDIDATES_ARGMAX, 77, 0.5, ZEROS, 7, 0},
     {64, 64, 90, 3, CANDIDATES_ARGMAX, 0, 0.5, RANDOM, 7, 0},
     {64, 64, 90, 3, CANDIDATES_ARGMAX, 0, 0, ODD_NUMBERS, 7, 0},
     {64, 64, 90, 3, CANDIDATES_ARGMAX, 300, 0, COARSE, 7, 0},
@@ -67,6 +69,8 @@ static double make_logit(GRand *rand, enum contents contents)
         return floor(value);
     case EQUAL:
         return 0.25;
+    case ZEROS: // which are all the same
+        return value < 0 ? -0.0 : 0.0;
     case ODD_NUMBERS: {
         static const double odd[] = {NAN, -NAN, INFINITY, -INFINITY, 0, -0.0, 1e-7, -1e-7};
         guint pick = g_rand_int_range(rand, 0, 24);
