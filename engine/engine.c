@@ -78,11 +78,10 @@ static struct checkpoint *open_weights(const EffdetEngineParams *params, GError 
 static bool choose_half(const struct device *device, EffdetPrecision precision, bool *half,
                         GError **error)
 {
-    // CPU drivers convert on every store: half the memory, but a quarter slower (lavapipe 22.3)
-    *half = device->features.storage16 && (!device->is_cpu || precision == EFFDET_PRECISION_FP16);
-    if (precision == EFFDET_PRECISION_FP32) {
-        *half = false;
-    } else if (precision == EFFDET_PRECISION_FP16 && !*half) {
+    *half = precision == EFFDET_PRECISION_FP16 ||
+            (precision == EFFDET_PRECISION_AUTO && device->features.storage16 &&
+             class_plan(device->device_class)->half);
+    if (*half && !device->features.storage16) {
         g_set_error(
             error, EFFDET_ERROR, EFFDET_ERROR_UNSUPPORTED,
             "precision fp16 was asked for, but device %s has no 16-bit storage: use auto or fp32",
