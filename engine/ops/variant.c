@@ -88,7 +88,8 @@ double variant_cost(const struct class_plan *plan, const struct variant *variant
 
 const struct variant *variants_of(const struct class_plan *plan, const char *stem)
 {
-    static const char *const plain_stems[] = {"mean", "squeeze", "scale", "node", NULL};
+    static const char *const plain_stems[] = {"preprocess", "mean",   "squeeze", "scale",
+                                              "node",       "decode", NULL};
     if (g_str_equal(stem, "stem")) {
         return plan->stem;
     }
