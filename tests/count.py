@@ -12,6 +12,7 @@ import json
 import re
 import sys
 
+PLAN_SKIP = re.compile(r'^1\.\.0\s*#\s*skip\S*\s*(.*)$', re.I)
 TAP = re.compile(r'^(not )?ok\b(?:\s+\d+)?\s*(?:- )?(.*?)(?:\s*#\s*(skip|todo)\b\s*(.*))?$', re.I)
 LAYER = re.compile(r'Validation (Error|Warning)|VUID-|SYNC-HAZARD|UNASSIGNED-')
 
@@ -25,6 +26,10 @@ def count(name, path):
             bad = 0
             for text in out.splitlines():
                 tap = TAP.match(text)
+                plan = PLAN_SKIP.match(text)
+                if plan:
+                    skipped += 1
+                    print(f'skipped: {name}: {test["name"]}: {plan.group(1) or "no reason given"}')
                 if not tap:
                     continue
                 if tap.group(3) and tap.group(3).lower() == 'skip':

@@ -1,0 +1,33 @@
+// SPDX-FileCopyrightText: effdet contributors
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Prints values for EFFDET_VARIANT, one a line, in which every variant of every operation occurs
+// at least once: what tests/matrix forces.
+#include "ops/op.h"
+#include "ops/variant.h"
+
+#include <stdio.h>
+
+int main(void)
+{
+    char **names[N_OPS];
+    guint rows = 0;
+    for (int op = 0; op < N_OPS; op++) {
+        names[op] = op_table[op].stem ? variant_names(op_table[op].stem) : g_new0(char *, 1);
+        rows = MAX(rows, g_strv_length(names[op]));
+    }
+    for (guint row = 0; row < rows; row++) {
+        g_autoptr(GString) line = g_string_new(NULL);
+        for (int op = 0; op < N_OPS; op++) {
+            guint n = g_strv_length(names[op]);
+            if (n) {
+                g_string_append_printf(line, "%s%s:%s", line->len ? "," : "", op_table[op].stem,
+                                       names[op][row % n]);
+            }
+        }
+        puts(line->str);
+    }
+    for (int op = 0; op < N_OPS; op++) {
+        g_strfreev(names[op]);
+    }
+    return 0;
+}
