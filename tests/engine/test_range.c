@@ -368,6 +368,11 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+#ifdef __SANITIZE_ADDRESS__
+        if (!cases[i].narrow) {
+            continue; // the same code in minutes
+        }
+#endif
         g_autofree char *path =
             g_strdup_printf("/range/parts/%s%s-%dx%d-%d-%zu", cases[i].narrow ? "narrow-" : "",
                             cases[i].arch, cases[i].width, cases[i].height, cases[i].classes, i);
