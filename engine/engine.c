@@ -122,8 +122,8 @@ static void fill_info(EffdetEngine *engine, bool half, bool cpu_plan)
 }
 
 // One small grey frame through every slot: drivers compile and page in at the first dispatch, and
-// records are made for NV12.
-static bool warm_up(EffdetEngine *engine, GError **error)
+// records are made for NV12. *frame_us: how long the last one took.
+static bool warm_up(EffdetEngine *engine, gint64 *frame_us, GError **error)
 {
     static guint8 grey[64 * 96];
     memset(grey, 128, sizeof grey);
@@ -137,9 +137,16 @@ static bool warm_up(EffdetEngine *engine, GError **error)
             effdet_engine_collect(engine, -1, &result, error) != EFFDET_OK) {
             return false;
         }
+        *frame_us = result->latency_us;
         effdet_result_free(&result);
     }
     return true;
+}
+
+// A large network on a CPU takes longer than any GPU that still lives.
+static guint frame_timeout_ms(guint wanted_ms, gint64 warm_up_us)
+{
+    return wanted_ms ? wanted_ms : (guint)MAX(DEFAULT_TIMEOUT_MS, warm_up_us / 1000 * 10);
 }
 
 // With the variants that were measured on this device, now or earlier, unless they are not wanted.
@@ -159,6 +166,7 @@ static bool build_network(EffdetEngine *engine, const EffdetEngineParams *params
 static bool build(EffdetEngine *engine, const EffdetEngineParams *params, GError **error)
 {
     bool half;
+    gint64 frame_us = 0;
     engine->checkpoint = open_weights(params, error);
     if (!engine->checkpoint) {
         return false;
@@ -195,9 +203,10 @@ static bool build(EffdetEngine *engine, const EffdetEngineParams *params, GError
         .score_threshold = (float)model->suggested_score_threshold,
         .iou_threshold = (float)model->post.nms_iou,
         .max_detections = model->post.max_detections ? (guint)model->post.max_detections : 100};
-    if (!effdet_engine_set_filter(engine, &filter, error) || !warm_up(engine, error)) {
+    if (!effdet_engine_set_filter(engine, &filter, error) || !warm_up(engine, &frame_us, error)) {
         return false;
     }
+    engine->timeout_ms = frame_timeout_ms(params->gpu_timeout_ms, frame_us);
     kernels_save(engine->network.kernels);
     fill_info(engine, half, options.cpu_plan);
     return true;
@@ -218,7 +227,6 @@ EffdetEngine *effdet_engine_new(const EffdetEngineParams *params, GError **error
         effdet_engine_free(&engine);
         return NULL;
     }
-    engine->timeout_ms = params->gpu_timeout_ms ? params->gpu_timeout_ms : DEFAULT_TIMEOUT_MS;
     engine->info.start_ms = (double)(g_get_monotonic_time() - start) / 1000.0;
     log_info("%s on %s (%s), %s, input %ux%u, %u dispatches, ready in %.0f ms", engine->info.model,
              engine->info.device, engine->info.driver, engine->info.precision,

@@ -184,7 +184,10 @@ EffdetEngine *detector_make_engine(GstEffdet *self, GArray **labels, GError **er
                                  .device = non_empty(settings.device),
                                  .precision = settings.precision,
                                  .queue_depth = settings.queue_depth,
-                                 .gpu_timeout_ms = settings.gpu_timeout_ms};
+                                 // the engine's own default knows slow devices
+                                 .gpu_timeout_ms = settings.gpu_timeout_ms == DEFAULT_GPU_TIMEOUT_MS
+                                                       ? 0
+                                                       : settings.gpu_timeout_ms};
     EffdetFilter filter = filter_of(&settings);
     engine = effdet_engine_new(&params, error);
     if (engine != NULL && !effdet_engine_set_filter(engine, &filter, error)) {

@@ -175,14 +175,15 @@ static void install_device_properties(GObjectClass *klass)
     /**
      * GstEffdet:gpu-timeout:
      *
-     * Milliseconds after which an unfinished frame means that the device is lost.
+     * Milliseconds after which an unfinished frame means that the device is lost. With the default
+     * a device gets at least ten times as long as it took for its first frame.
      *
      * Since: 0.1
      */
     g_object_class_install_property(klass, PROP_GPU_TIMEOUT,
                                     g_param_spec_uint("gpu-timeout", "GPU timeout",
                                                       "Longest wait for one frame, in milliseconds",
-                                                      1, G_MAXUINT, 5000, FIXED));
+                                                      1, G_MAXUINT, DEFAULT_GPU_TIMEOUT_MS, FIXED));
     /**
      * GstEffdet:on-device-lost:
      *

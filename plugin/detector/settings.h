@@ -76,6 +76,8 @@ typedef struct {
     guint max_latency_ms;
 } Tunables;
 
+#define DEFAULT_GPU_TIMEOUT_MS 5000
+
 typedef struct {
     // Read when an engine is made.
     gchar *model, *weights, *labels, *project, *device, *share_group;

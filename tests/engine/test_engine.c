@@ -280,6 +280,30 @@ static void expect_error(const EffdetEngineParams *params, int code, const char 
     }
 }
 
+// A wish holds as it is; without one no fast device waits longer than the default.
+static void test_timeout(void)
+{
+    for (guint wanted = 0; wanted <= 1234; wanted += 1234) {
+        g_autoptr(GError) error = NULL;
+        EffdetEngineParams params = {.model = "lite0",
+                                     .random_weights = TRUE,
+                                     .input_width = 96,
+                                     .input_height = 64,
+                                     .queue_depth = 2,
+                                     .gpu_timeout_ms = wanted,
+                                     .device = g_getenv("EFFDET_TEST_DEVICE")};
+        EffdetEngine *engine = effdet_engine_new(&params, &error);
+        g_assert_no_error(error);
+        if (wanted) {
+            g_assert_cmpuint(engine->timeout_ms, ==, wanted);
+        } else {
+            g_assert_cmpuint(engine->timeout_ms, >=, 5000);
+            g_assert_cmpuint(engine->timeout_ms, <, 300000);
+        }
+        effdet_engine_free(&engine);
+    }
+}
+
 static void test_errors(void)
 {
     expect_error(&(EffdetEngineParams){.model = "d1"}, EFFDET_ERROR_NOT_FOUND,
@@ -342,6 +366,7 @@ int main(int argc, char **argv)
     g_test_add_func("/engine/stream", test_stream);
     g_test_add_func("/engine/two-threads", test_two_threads);
     g_test_add_func("/engine/filter", test_filter);
+    g_test_add_func("/engine/timeout", test_timeout);
     g_test_add_func("/engine/errors", test_errors);
     g_test_add_func("/engine/no-allocation", test_no_allocation);
     return g_test_run();

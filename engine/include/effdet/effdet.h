@@ -105,8 +105,8 @@ typedef struct {
     EffdetPrecision precision; // AUTO = fp16 storage on GPUs with 16-bit storage, else fp32
     guint input_width, input_height; // network input in pixels; 0 = the model's own
     guint queue_depth;               // frames in flight, 1..16. 0 = 2
-    guint gpu_timeout_ms; // longest wait for one frame before the device counts as lost. 0 = 5000;
-                          // G_MAXUINT = never
+    guint gpu_timeout_ms; // longest wait for one frame before the device counts as lost. 0 = 5000,
+                          // or ten times what the warm-up frame took; G_MAXUINT = never
     gboolean no_fuse; // run the plain graph, one dispatch an operation: the oracle of the fused one
     gboolean random_weights; // deterministic synthetic weights instead of a file (model must be an
                              // architecture name)
