@@ -163,6 +163,20 @@ static float *make_input(const struct test_case *test, struct ref_tensor *tensor
     return input;
 }
 
+// fp32, and fp16 where the device can store it
+static int storage_forms(void)
+{
+    g_autoptr(GError) error = NULL;
+    struct device *device = device_new(g_getenv("EFFDET_TEST_DEVICE"), &error);
+    g_assert_no_error(error);
+    int forms = device->features.storage16 ? 2 : 1;
+    device_free(&device);
+    if (forms == 1) {
+        g_test_message("fp32 only: the device has no 16-bit storage");
+    }
+    return forms;
+}
+
 static void test_against_reference(gconstpointer data)
 {
     const struct test_case *test = data;
@@ -174,7 +188,7 @@ static void test_against_reference(gconstpointer data)
                               model->arch.head_bn_level_first};
     struct ref_network *reference = ref_network_run(model, &tensor, ref_get_synthetic, &gains);
     g_assert_nonnull(reference);
-    for (int half = 0; half < 2; half++) {
+    for (int half = 0, storage = storage_forms(); half < storage; half++) {
         static const struct network_options forms[] = {
             {.fuse = true, .cpu_plan = true}, {.fuse = true}, {.fuse = false}};
         for (gsize f = 0; f < (test->slow ? 1 : G_N_ELEMENTS(forms)); f++) {
@@ -197,7 +211,7 @@ static void test_races(gconstpointer data)
     const struct test_case *test = data;
     struct ref_tensor tensor;
     g_autofree float *input = make_input(test, &tensor);
-    for (int half = 0; half < 2; half++) {
+    for (int half = 0, storage = storage_forms(); half < storage; half++) {
         struct network_options options = {.half = half, .fuse = true, .cpu_plan = half};
         struct outputs first, second, fenced;
         run_engine(test, &options, input, &first);
