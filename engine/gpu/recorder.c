@@ -20,6 +20,7 @@ struct recorder {
     int n_barriers, n_dispatches;
     bool barrier_after_all; // EFFDET_BARRIERS=all
     bool recorded, in_flight;
+    bool has_run; // as it is recorded now
     struct hazards hazards;
     struct bindings bindings;
 };
@@ -125,6 +126,7 @@ bool recorder_begin(struct recorder *recorder, GError **error)
         return false;
     }
     recorder->recorded = false;
+    recorder->has_run = false;
     recorder->n_barriers = 0;
     recorder->n_dispatches = 0;
     recorder->n_timestamps = 0;
@@ -302,6 +304,7 @@ bool recorder_wait(struct recorder *recorder, uint64_t timeout_ns, bool *done, G
             return device_error(device, result, "vkWaitForFences", error);
         }
         recorder->in_flight = false;
+        recorder->has_run = true;
     }
     *done = true;
     return true;
@@ -312,7 +315,7 @@ int64_t recorder_elapsed_ns(struct recorder *recorder, int from, int to)
     struct device *device = recorder->device;
     const int indices[2] = {from, to};
     uint64_t ticks[2];
-    if (!recorder->queries || recorder->in_flight) {
+    if (!recorder->queries || recorder->in_flight || !recorder->has_run) {
         return -1;
     }
     for (int i = 0; i < 2; i++) {
