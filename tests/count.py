@@ -42,7 +42,7 @@ def count(name, path):
                     passed += 1
             layer = LAYER.search(out + (test.get('stderr') or ''))
             if layer:
-                bad += 1
+                bad = bad or 1
                 print(f'FAILED: {name}: {test["name"]}: the validation layer reported "{layer.group(0)}…"')
             if not bad and test['result'] not in ('OK', 'SKIP', 'EXPECTEDFAIL'):
                 bad += 1
