@@ -5,33 +5,8 @@
 //   -DCHANNELS=16 -DPIXELS=4    register tile
 #version 450
 #extension GL_GOOGLE_include_directive : require
-#define INTERFACE_POINTWISE
-#include "access.glsl"
-#include "interface.h"
-#include "activation.glsl"
+#include "pointwise.glsl"
 #define BLOCKS (CHANNELS / 4)
-
-layout(local_size_x_id = SPEC_LOCAL_SIZE) in;
-layout(constant_id = POINTWISE_SPEC_INPUT_SCALE) const bool INPUT_SCALE = false; // input channels are multiplied by a vector
-layout(constant_id = POINTWISE_SPEC_RESIDUAL) const bool RESIDUAL = false;
-layout(constant_id = POINTWISE_SPEC_LEVELS) const uint LEVELS = 1;             // sets of bias and scale
-layout(constant_id = POINTWISE_SPEC_ACCUMULATE) const bool ACCUMULATE = false; // go on from the sums that are in y
-layout(constant_id = POINTWISE_SPEC_FINISH) const bool FINISH = true;          // else leave plain sums in y
-
-INPUT(0, x);              // [inputs / 4][x_pitch][4]
-INPUT(1, weights);        // [outputs / 4][inputs / 4][4 outputs][4 inputs]
-INPUT_FLOAT(2, table);    // bias [LEVELS][table_blocks][4]; then, if LEVELS > 1, scale of the same shape
-OUTPUT(3, y);             // [outputs / 4][y_pitch][4]
-INPUT_FLOAT(4, factors);  // [inputs / 4][4]
-INPUT(5, residual);       // [outputs / 4][residual_pitch][4]
-
-uint level_of(uint pixel)
-{
-    uint level = 0;
-    [[unroll]] for (uint l = 1; l < LEVELS_MAX; l++)
-        level += uint(l < LEVELS && pixel >= push.level_first[l]);
-    return level;
-}
 
 void main()
 {
@@ -77,19 +52,7 @@ void main()
         [[unroll]] for (uint b = 0; b < BLOCKS; b++) {
             if (block + b >= push.blocks)
                 continue;
-            const uint at = push.y_first + (block + b) * push.y_pitch + pixel[p];
-            const uint entry = level * push.table_blocks + push.block_first + block + b;
-            vec4 result = sum[p * BLOCKS + b];
-            if (ACCUMULATE)
-                result += vec4(y[at]);
-            if (FINISH) {
-                if (LEVELS > 1)
-                    result *= LOAD_FLOAT(table, LEVELS * push.table_blocks + entry);
-                result = activate(result + LOAD_FLOAT(table, entry));
-                if (RESIDUAL)
-                    result += LOAD(residual, push.residual_first + (block + b) * push.residual_pitch + pixel[p]);
-            }
-            STORE(y, at, result);
+            finish(pixel[p], block + b, level, sum[p * BLOCKS + b]);
         }
     }
 }

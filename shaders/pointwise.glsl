@@ -1,0 +1,47 @@
+// SPDX-FileCopyrightText: effdet contributors
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// What all forms of the 1x1 convolution share: bindings, constants, levels and what is done with a finished sum. Not the sums themselves.
+#define INTERFACE_POINTWISE
+#include "access.glsl"
+#include "interface.h"
+#include "activation.glsl"
+
+layout(local_size_x_id = SPEC_LOCAL_SIZE) in;
+layout(constant_id = POINTWISE_SPEC_INPUT_SCALE) const bool INPUT_SCALE = false; // input channels are multiplied by a vector
+layout(constant_id = POINTWISE_SPEC_RESIDUAL) const bool RESIDUAL = false;
+layout(constant_id = POINTWISE_SPEC_LEVELS) const uint LEVELS = 1;             // sets of bias and scale
+layout(constant_id = POINTWISE_SPEC_ACCUMULATE) const bool ACCUMULATE = false; // go on from the sums that are in y
+layout(constant_id = POINTWISE_SPEC_FINISH) const bool FINISH = true;          // else leave plain sums in y
+
+INPUT(0, x);              // [inputs / 4][x_pitch][4]
+INPUT(1, weights);        // [outputs / 4][inputs / 4][4 outputs][4 inputs]
+INPUT_FLOAT(2, table);    // bias [LEVELS][table_blocks][4]; then, if LEVELS > 1, scale of the same shape
+OUTPUT(3, y);             // [outputs / 4][y_pitch][4]
+INPUT_FLOAT(4, factors);  // [inputs / 4][4]
+INPUT(5, residual);       // [outputs / 4][residual_pitch][4]
+
+uint level_of(uint pixel)
+{
+    uint level = 0;
+    [[unroll]] for (uint l = 1; l < LEVELS_MAX; l++)
+        level += uint(l < LEVELS && pixel >= push.level_first[l]);
+    return level;
+}
+
+// y = activation(scale * sum + bias) + residual for four channels of one pixel. block: within this dispatch's window
+void finish(uint pixel, uint block, uint level, vec4 sum)
+{
+    const uint at = push.y_first + block * push.y_pitch + pixel;
+    const uint entry = level * push.table_blocks + push.block_first + block;
+    vec4 result = sum;
+    if (ACCUMULATE)
+        result += vec4(y[at]);
+    if (FINISH) {
+        if (LEVELS > 1)
+            result *= LOAD_FLOAT(table, LEVELS * push.table_blocks + entry);
+        result = activate(result + LOAD_FLOAT(table, entry));
+        if (RESIDUAL)
+            result += LOAD(residual, push.residual_first + block * push.residual_pitch + pixel);
+    }
+    STORE(y, at, result);
+}
