@@ -4,6 +4,7 @@
 #include "device_network.h"
 
 #include "effdet/effdet.h"
+#include "ops/variant.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +28,7 @@ bool network_init(struct network *network, struct device *device, struct checkpo
     *network = (struct network){.device = device};
     network->graph = graph_new(checkpoint_model(checkpoint));
     if (options->fuse) {
-        graph_fuse(network->graph);
+        graph_fuse(network->graph, fusion_for(plan_for(device, options->cpu_plan)));
     }
     graph_plan(network->graph, options->half ? 2 : 4);
     network->dispatches = g_array_new(FALSE, TRUE, sizeof(struct dispatch));

@@ -33,7 +33,7 @@ int pad_before(int size)
 
 void main()
 {
-    const uint block = gl_WorkGroupID.y, weight_block = push.block_first + block;
+    const uint block = gl_WorkGroupID.y, weight_block = push.block_first + block, x_block = block % push.x_blocks;
     const uint tile = min(gl_GlobalInvocationID.x, push.tiles - 1); // lanes past the end repeat the last tile and store nothing
     const bool live = gl_GlobalInvocationID.x < push.tiles;
     uint packed_size = push.level_size[0], x_level = push.x_level[0], y_level = push.y_level[0], first_tile = 0;
@@ -61,7 +61,7 @@ void main()
         weight[i] = LOAD(weights, weight_block * (KERNEL * KERNEL) + i);
     [[unroll]] for (int line = 0; line < LINES; line++) {
         const int in_y = from.y + line;
-        const int row_start = int(x_level + block * push.x_pitch) + clamp(in_y, 0, size.y - 1) * size.x;
+        const int row_start = int(x_level + x_block * push.x_pitch) + clamp(in_y, 0, size.y - 1) * size.x;
         vec4 v[SPAN];
         [[unroll]] for (int i = 0; i < SPAN; i++) {
             const int in_x = from.x + i;

@@ -29,6 +29,8 @@ PUSH_BEGIN(pointwise_push)
     UINT factors_first, factors_pitch;
     UINT residual_first, residual_pitch;
     UINT level_first[LEVELS_MAX];       // first pixel of each level
+    UINT part_tiles, part_blocks;       // convolutions side by side: rows of workgroups and output blocks of one
+    UINT part_x;                        // elements of x from the first input block of one to that of the next
 PUSH_END(pointwise_push)
 #endif
 
@@ -43,7 +45,7 @@ PUSH_END(pointwise_push)
 PUSH_BEGIN(depthwise_push)
     UINT tiles, block_first;            // tiles of all levels; first channel block in weights and bias
     UINT symmetric;                     // padding: 1 = symmetric, 0 = SAME
-    UINT x_pitch, y_pitch;
+    UINT x_blocks, x_pitch, y_pitch;    // input blocks of this dispatch: convolutions side by side read them in turn
     UINT partial_first, partial_pitch;
     UINT level_size[LEVELS_MAX];        // input width << 16 | height
     UINT level_tile[LEVELS_MAX];        // first tile

@@ -12,7 +12,11 @@ void main()
 {
     const uint local = gl_WorkGroupSize.x;
     const uint first = gl_WorkGroupID.x * (local * PIXELS) + gl_LocalInvocationID.x;
-    const uint block = gl_WorkGroupID.y * BLOCKS;
+    const uint part = gl_WorkGroupID.y / push.part_tiles;
+    const uint block = part * push.part_blocks + (gl_WorkGroupID.y - part * push.part_tiles) * BLOCKS;
+    // a tile does not reach into the next part
+    const uint end = (part + 1) * push.part_tiles < gl_NumWorkGroups.y ? (part + 1) * push.part_blocks : push.blocks;
+    const uint x_first = push.x_first + part * push.part_x;
     uint pixel[PIXELS]; // clamped: lanes past the end repeat the last pixel and store nothing
     [[unroll]] for (uint p = 0; p < PIXELS; p++)
         pixel[p] = min(first + p * local, push.pixels - 1);
@@ -23,7 +27,7 @@ void main()
     for (uint k = 0; k < push.k_count; k++) {
         vec4 v[PIXELS];
         [[unroll]] for (uint p = 0; p < PIXELS; p++)
-            v[p] = LOAD(x, push.x_first + k * push.x_pitch + pixel[p]);
+            v[p] = LOAD(x, x_first + k * push.x_pitch + pixel[p]);
         if (INPUT_SCALE) {
             const vec4 factor = LOAD_FLOAT(factors, push.k_first + k);
             [[unroll]] for (uint p = 0; p < PIXELS; p++)
@@ -50,7 +54,7 @@ void main()
             continue;
         const uint level = LEVELS > 1 ? level_of(pixel[p]) : 0;
         [[unroll]] for (uint b = 0; b < BLOCKS; b++) {
-            if (block + b >= push.blocks)
+            if (block + b >= end)
                 continue;
             finish(pixel[p], block + b, level, sum[p * BLOCKS + b]);
         }

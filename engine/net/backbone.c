@@ -21,7 +21,7 @@ static enum activation backbone_act(const struct model *model)
 static void weight_name(struct node *node, const struct block *block, const char *conv,
                         const char *bn, double eps)
 {
-    g_snprintf(node->weight, NAME_SIZE, "%s.%s.weight", block->prefix, conv);
+    g_snprintf(node->parts[0].weight, NAME_SIZE, "%s.%s.weight", block->prefix, conv);
     node_bn(node, eps, "%s.%s", block->prefix, bn);
 }
 
@@ -42,10 +42,10 @@ static int build_squeeze(struct builder *builder, const struct block *block, int
     node->divisor = 1;
     node->squeeze = squeeze_width(block->in);
     node->act = ACT_SWISH;
-    g_snprintf(node->weight, NAME_SIZE, "%s.se.conv_reduce.weight", block->prefix);
-    g_snprintf(node->bias, NAME_SIZE, "%s.se.conv_reduce.bias", block->prefix);
-    g_snprintf(node->weight2, NAME_SIZE, "%s.se.conv_expand.weight", block->prefix);
-    g_snprintf(node->bias2, NAME_SIZE, "%s.se.conv_expand.bias", block->prefix);
+    g_snprintf(node->reduce, NAME_SIZE, "%s.se.conv_reduce.weight", block->prefix);
+    g_snprintf(node->reduce_bias, NAME_SIZE, "%s.se.conv_reduce.bias", block->prefix);
+    g_snprintf(node->expand, NAME_SIZE, "%s.se.conv_expand.weight", block->prefix);
+    g_snprintf(node->expand_bias, NAME_SIZE, "%s.se.conv_expand.bias", block->prefix);
     node = builder_node(builder, OP_SCALE, x, scaled, "%s.scale", block->tag);
     node->scale = vector;
     return scaled;
@@ -102,7 +102,7 @@ void build_backbone(struct builder *builder, int taps[3])
     int x = builder_value(builder, backbone->stem, conv_output_size(model->input_height, 2),
                           conv_output_size(model->input_width, 2), "stem");
     struct node *node = builder_node(builder, OP_STEM, builder->graph->input, x, "stem");
-    g_strlcpy(node->weight, "backbone.conv_stem.weight", NAME_SIZE);
+    g_strlcpy(node->parts[0].weight, "backbone.conv_stem.weight", NAME_SIZE);
     node_bn(node, arch->backbone_bn_eps, "backbone.bn1");
     node->kernel = 3;
     node->stride = 2;

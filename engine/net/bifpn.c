@@ -20,9 +20,9 @@ static int project(struct builder *builder, int feature, const char *prefix, con
     int out =
         builder_value(builder, arch->fpn_channels, extent.height, extent.width, "%s.proj", tag);
     struct node *node = builder_node(builder, OP_POINTWISE, feature, out, "%s.proj", tag);
-    g_snprintf(node->weight, NAME_SIZE, "%s.conv.conv.weight", prefix);
+    g_snprintf(node->parts[0].weight, NAME_SIZE, "%s.conv.conv.weight", prefix);
     if (arch->redundant_bias) {
-        g_snprintf(node->bias, NAME_SIZE, "%s.conv.conv.bias", prefix);
+        g_snprintf(node->parts[0].bias, NAME_SIZE, "%s.conv.conv.bias", prefix);
     }
     node_bn(node, arch->bn_eps, "%s.conv.bn", prefix);
     return out;
@@ -69,14 +69,14 @@ static void separable(struct builder *builder, int input, int output, const char
     struct extent extent = graph_value(builder->graph, input)->level[0];
     int x = builder_value(builder, arch->fpn_channels, extent.height, extent.width, "%s.dw", tag);
     struct node *node = builder_node(builder, OP_DEPTHWISE, input, x, "%s.dw", tag);
-    g_snprintf(node->weight, NAME_SIZE, "%s.conv_dw.weight", prefix);
+    g_snprintf(node->parts[0].weight, NAME_SIZE, "%s.conv_dw.weight", prefix);
     node->kernel = 3;
     node->stride = 1;
     node->pad = arch->pad;
     node = builder_node(builder, OP_POINTWISE, x, output, "%s.pw", tag);
-    g_snprintf(node->weight, NAME_SIZE, "%s.conv_pw.weight", prefix);
+    g_snprintf(node->parts[0].weight, NAME_SIZE, "%s.conv_pw.weight", prefix);
     if (arch->redundant_bias) {
-        g_snprintf(node->bias, NAME_SIZE, "%s.conv_pw.bias", prefix);
+        g_snprintf(node->parts[0].bias, NAME_SIZE, "%s.conv_pw.bias", prefix);
     }
     node_bn(node, arch->bn_eps, "%s.bn", prefix);
 }

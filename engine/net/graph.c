@@ -18,6 +18,28 @@ struct node *graph_node(const struct graph *graph, int index)
     return &g_array_index(graph->nodes, struct node, index);
 }
 
+void graph_visit(const struct graph *graph, const struct node *node, graph_visit_func visit,
+                 void *data)
+{
+    for (int i = 0; i < node->n_steps; i++) {
+        graph_visit(graph, &g_array_index(graph->steps, struct node, node->first_step + i), visit,
+                    data);
+    }
+    if (node->n_steps) {
+        return;
+    }
+    const int others[] = {node->scale, node->residual, node->partial};
+    for (int i = 0; i < node->n_inputs; i++) {
+        visit(node->inputs[i], false, data);
+    }
+    for (gsize i = 0; i < G_N_ELEMENTS(others); i++) {
+        if (others[i] >= 0) {
+            visit(others[i], node->op == OP_DEPTHWISE && i == 2, data);
+        }
+    }
+    visit(node->output, true, data);
+}
+
 int graph_value_by_name(const struct graph *graph, const char *name)
 {
     for (guint i = 0; i < graph->values->len; i++) {
@@ -107,6 +129,11 @@ struct node *builder_node(struct builder *builder, enum op op, int input, int ou
     va_start(args, name);
     g_vsnprintf(node.name, sizeof node.name, name, args);
     va_end(args);
+    if (op != OP_NODE) {
+        node.n_parts = 1;
+        node.parts[0].channels = graph_value(builder->graph, output)->channels;
+        node.parts[0].inputs = graph_value(builder->graph, input)->channels;
+    }
     g_array_append_val(builder->graph->nodes, node);
     return graph_node(builder->graph, (int)builder->graph->nodes->len - 1);
 }
@@ -115,7 +142,7 @@ void node_bn(struct node *node, double eps, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    g_vsnprintf(node->bn[node->n_bn++], NAME_SIZE, format, args);
+    g_vsnprintf(node->parts[0].bn[node->n_bn++], NAME_SIZE, format, args);
     va_end(args);
     node->bn_eps = eps;
 }
@@ -125,6 +152,7 @@ struct graph *graph_new(const struct model *model)
     struct graph *graph = g_new0(struct graph, 1);
     graph->values = g_array_new(FALSE, TRUE, sizeof(struct value));
     graph->nodes = g_array_new(FALSE, TRUE, sizeof(struct node));
+    graph->steps = g_array_new(FALSE, TRUE, sizeof(struct node));
     struct builder builder = {.graph = graph, .model = model};
     graph->input = builder_value(&builder, 3, model->input_height, model->input_width, "input");
     graph_value(graph, graph->input)->external = true;
@@ -141,6 +169,7 @@ void graph_free(struct graph **graph)
     if (*graph) {
         g_array_unref((*graph)->values);
         g_array_unref((*graph)->nodes);
+        g_array_unref((*graph)->steps);
         g_clear_pointer(graph, g_free);
     }
 }

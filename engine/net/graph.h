@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #define MAX_INPUTS 4
+#define MAX_PARTS 6
 #define NAME_SIZE 96
 
 struct extent {
@@ -25,12 +26,13 @@ struct value {
     int channels;
     int n_levels; // feature maps in a plane
     struct extent level[MAX_LEVELS];
-    int pixels; // sum of height * width
-    int pitch;  // pixels from one channel block to the next, >= pixels, set by the planner
-    int parent; // value that this one is a view of, or -1: same channels, level view_level of it
-    int view_level;
-    bool is_float; // always 32-bit (squeeze-excite vectors, partial sums), whatever the precision
-    bool external; // input or output: not in the arena's aliasing (lives through the whole frame)
+    int pixels;     // sum of height * width
+    int pitch;      // pixels from one channel block to the next, >= pixels, set by the planner
+    int parent;     // value that this one is a view of, or -1; never itself a view
+    int view_level; // view: the level of the parent that it is, or -1: all of them
+    int view_block; // view: first of its channel blocks in the parent
+    bool is_float;  // always 32-bit (squeeze-excite vectors, partial sums), whatever the precision
+    bool external;  // input or output: not in the arena's aliasing (lives through the whole frame)
     // planner
     uint64_t offset, bytes; // in the arena, offset aligned to 256
     int first, last;        // first and last node that touches it
@@ -44,10 +46,26 @@ enum op {
     OP_SQUEEZE,   // partial sums -> mean, FC1, activation, FC2, sigmoid -> [C/4][1][4] float
     OP_SCALE,     // value * channel vector (plain graph only)
     OP_NODE,      // activation(sum of a_i * resample_i(x_i)): add, fuse, resample, pool, activation
+    OP_SEPARABLE, // depthwise 3x3 stride 1, then pointwise; fused graph only, as is
+    OP_CHAIN,     // several nodes on tiny maps, one after the other in one workgroup
     N_OPS
 };
 
 enum resample { RESAMPLE_NONE, RESAMPLE_NEAREST, RESAMPLE_BILINEAR, RESAMPLE_MAXPOOL };
+
+// One of several convolutions of one kind that a node does side by side, each with output channels
+// of its own. The parts of a node have the same number of inputs; all begin at multiples of as many
+// output (and input) channels.
+struct part {
+    // weights, by rwightman (canonical) name; "" = none
+    char weight[NAME_SIZE];    // [O][I][k][k] (depthwise [C][1][k][k])
+    char bias[NAME_SIZE];      // [O]
+    char depthwise[NAME_SIZE]; // SEPARABLE: [I][1][k][k], before `weight`
+    char bn[MAX_LEVELS]
+           [NAME_SIZE];         // BN prefix to fold; one for each level of the value when n_bn > 1
+    int channels, first_output; // O; where they are in the output, a multiple of 4
+    int inputs, first_input;    // channels that it reads; where they are in the input, likewise
+};
 
 struct node {
     enum op op;
@@ -57,31 +75,34 @@ struct node {
     int scale;              // POINTWISE, SCALE: value id of the channel vector, or -1
     int residual;           // POINTWISE: value added after activation, or -1
     int output;
-    int partial;        // DEPTHWISE: value id of the partial sums, or -1; SQUEEZE: its input
-    double divisor;     // SQUEEZE: the sum of its input over pixels is divided by this
-    int kernel, stride; // STEM, DEPTHWISE
-    enum pad_type pad;  // STEM, DEPTHWISE, RESAMPLE_MAXPOOL
+    int partial; // value id of partial sums, or -1: DEPTHWISE: a further output; SQUEEZE: its
+                 // input; POINTWISE: input is scaled by what a SQUEEZE would make of it
+    int kernel, stride; // STEM, DEPTHWISE, SEPARABLE
+    enum pad_type pad;  // STEM, DEPTHWISE, SEPARABLE, RESAMPLE_MAXPOOL
     enum activation act;
-    // weights, by rwightman (canonical) name; "" = none
-    char weight[NAME_SIZE]; // [O][I][k][k] (depthwise [C][1][k][k])
-    char bias[NAME_SIZE];   // [O]
-    char bn[MAX_LEVELS]
-           [NAME_SIZE]; // BN prefix to fold; one for each level of the value when n_bn > 1
-    int n_bn;
+    enum activation act_in; // of the sum (sums), or of FC1 (POINTWISE with partial)
+    // STEM, POINTWISE, DEPTHWISE, SEPARABLE
+    struct part parts[MAX_PARTS];
+    int n_parts, n_bn;
     double bn_eps;
-    // SQUEEZE: FC1 = weight/bias, FC2:
-    char weight2[NAME_SIZE], bias2[NAME_SIZE];
-    int squeeze; // SQUEEZE: width of FC1
-    // NODE
+    // SQUEEZE, POINTWISE with partial: mean -> FC1 -> activation -> FC2 -> sigmoid
+    char reduce[NAME_SIZE], reduce_bias[NAME_SIZE]; // FC1 [squeeze][C]
+    char expand[NAME_SIZE], expand_bias[NAME_SIZE]; // FC2 [C][squeeze]
+    int squeeze;                                    // width of FC1
+    double divisor; // the sum of `partial` over its pixels is divided by this
+    // NODE; DEPTHWISE and SEPARABLE when `sums`: they convolve act_in(sum of a_i * resample_i(x_i))
+    bool sums;
     enum resample resample[MAX_INPUTS];
     enum fusion fusion; // FUSION_SUM: all factors 1
     char edge_weights[NAME_SIZE];
     enum pool_padding pool_padding;
+    int first_step, n_steps; // CHAIN: range of graph->steps, in order
 };
 
 struct graph {
     GArray *values;     // struct value
     GArray *nodes;      // struct node, in execution order
+    GArray *steps;      // struct node: what the CHAIN nodes do; not in `nodes`
     int input;          // value: [1][H][W][4] normalised RGB0
     int classes, boxes; // values: pyramids of raw logits, A * num_classes and A * 4 channels
     uint64_t arena_bytes, lower_bound_bytes;
@@ -90,13 +111,27 @@ struct graph {
 // Builds the plain graph: one node an operation. Never fails for a valid model.
 struct graph *graph_new(const struct model *model);
 void graph_free(struct graph **graph);
-// Merges nodes (fuse.c): residual, scale, squeeze-excite, resample + sum + activation, levels that
-// share weights.
-void graph_fuse(struct graph *graph);
+// What the fusion pass may make, beyond residual, scale, squeeze-excite, resample + sum +
+// activation and levels that share weights: what a device has kernels for and gains by.
+struct fuse_options {
+    bool parts;           // convolutions of one input, and both branches of the heads, side by side
+    bool sums;            // DEPTHWISE that forms the weighted sum before it
+    bool separable;       // SEPARABLE, with the weighted sum before it
+    int chain_pixels;     // CHAIN: pixels of the largest map; 0: none
+    int squeeze_products; // SQUEEZE in the POINTWISE after it, up to so many weights in FC1; 0:
+                          // none
+};
+// Merges nodes (fuse.c).
+void graph_fuse(struct graph *graph, const struct fuse_options *options);
 // Chooses pitches and arena offsets (plan.c). element_bytes: 2 or 4, of the values that are not
 // is_float.
 void graph_plan(struct graph *graph, int element_bytes);
 
+// Calls visit() for every value that a node touches, those of its steps included. A view counts as
+// itself.
+typedef void (*graph_visit_func)(int value, bool write, void *data);
+void graph_visit(const struct graph *graph, const struct node *node, graph_visit_func visit,
+                 void *data);
 struct value *graph_value(const struct graph *graph, int id);
 struct node *graph_node(const struct graph *graph, int index);
 int graph_value_by_name(const struct graph *graph, const char *name); // -1 when there is none

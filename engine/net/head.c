@@ -15,7 +15,7 @@ static void build_layer(struct builder *builder, const int *inputs, const int *o
         views[l] = builder_view(builder, middle, l);
         struct node *node = builder_node(builder, OP_DEPTHWISE, inputs[l], views[l], "%s.dw.P%d",
                                          tag, model->arch.min_level + l);
-        g_snprintf(node->weight, NAME_SIZE, "%s.conv_dw.weight", conv);
+        g_snprintf(node->parts[0].weight, NAME_SIZE, "%s.conv_dw.weight", conv);
         node->kernel = 3;
         node->stride = 1;
         node->pad = model->arch.pad;
@@ -23,9 +23,9 @@ static void build_layer(struct builder *builder, const int *inputs, const int *o
     for (int l = 0; l < levels; l++) {
         struct node *node = builder_node(builder, OP_POINTWISE, views[l], outputs[l], "%s.pw.P%d",
                                          tag, model->arch.min_level + l);
-        g_snprintf(node->weight, NAME_SIZE, "%s.conv_pw.weight", conv);
+        g_snprintf(node->parts[0].weight, NAME_SIZE, "%s.conv_pw.weight", conv);
         if (bias) {
-            g_snprintf(node->bias, NAME_SIZE, "%s.conv_pw.bias", conv);
+            g_snprintf(node->parts[0].bias, NAME_SIZE, "%s.conv_pw.bias", conv);
         }
     }
 }

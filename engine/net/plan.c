@@ -17,12 +17,20 @@ static int storage(const struct graph *graph, int id)
 
 static void touch(struct graph *graph, int id, int index)
 {
-    if (id < 0) {
-        return;
-    }
     struct value *value = graph_value(graph, storage(graph, id));
     value->first = MIN(value->first, index);
     value->last = MAX(value->last, index);
+}
+
+struct visit {
+    struct graph *graph;
+    int index;
+};
+
+static void visit(int id, bool write, void *data)
+{
+    const struct visit *at = data;
+    touch(at->graph, id, at->index);
 }
 
 static void find_lifetimes(struct graph *graph)
@@ -33,14 +41,8 @@ static void find_lifetimes(struct graph *graph)
         value->last = -1;
     }
     for (guint i = 0; i < graph->nodes->len; i++) {
-        const struct node *node = graph_node(graph, (int)i);
-        for (int j = 0; j < node->n_inputs; j++) {
-            touch(graph, node->inputs[j], (int)i);
-        }
-        touch(graph, node->scale, (int)i);
-        touch(graph, node->residual, (int)i);
-        touch(graph, node->partial, (int)i);
-        touch(graph, node->output, (int)i);
+        struct visit at = {graph, (int)i};
+        graph_visit(graph, graph_node(graph, (int)i), visit, &at);
     }
     touch(graph, graph->input, -1); // written before the first node
     touch(graph, graph->classes, (int)graph->nodes->len);
@@ -141,9 +143,10 @@ void graph_plan(struct graph *graph, int element_bytes)
         struct value *value = graph_value(graph, (int)i);
         if (value->parent >= 0) {
             const struct value *parent = graph_value(graph, value->parent);
+            uint64_t block = parent->bytes / (uint64_t)channel_blocks(parent->channels);
             value->pitch = parent->pitch;
-            value->offset = parent->offset;
-            value->bytes = parent->bytes;
+            value->offset = parent->offset + (uint64_t)value->view_block * block;
+            value->bytes = (uint64_t)channel_blocks(value->channels) * block;
         }
     }
     graph->lower_bound_bytes = find_lower_bound(graph);

@@ -18,11 +18,10 @@ static uint64_t element_bytes(const struct op_env *env, const struct value *valu
 struct slice op_slice(const struct op_env *env, int id, int block, int blocks, bool write)
 {
     const struct value *value = graph_value(env->graph, id);
-    const struct value *plane = value->parent >= 0 ? graph_value(env->graph, value->parent) : value;
-    uint64_t element = element_bytes(env, plane);
-    uint64_t start = plane->offset + (uint64_t)block * (uint64_t)plane->pitch * element;
+    uint64_t element = element_bytes(env, value);
+    uint64_t start = value->offset + (uint64_t)block * (uint64_t)value->pitch * element;
     uint64_t aligned = start & ~(uint64_t)(OFFSET_ALIGNMENT - 1);
-    uint64_t end = start + (uint64_t)blocks * (uint64_t)plane->pitch * element;
+    uint64_t end = start + (uint64_t)blocks * (uint64_t)value->pitch * element;
     uint64_t level = value->parent >= 0 ? (uint64_t)value->level[0].offset : 0;
     return (struct slice){
         .binding = {.buffer = env->arena,
@@ -30,7 +29,7 @@ struct slice op_slice(const struct op_env *env, int id, int block, int blocks, b
                     .bytes = end - aligned,
                     .write = write},
         .first = (uint32_t)((start - aligned) / element + level),
-        .pitch = (uint32_t)plane->pitch,
+        .pitch = (uint32_t)value->pitch,
     };
 }
 
@@ -49,9 +48,6 @@ bool op_window(const struct op_env *env, const int *values, int n, int *blocks, 
             continue;
         }
         const struct value *value = graph_value(env->graph, values[i]);
-        if (value->parent >= 0) {
-            value = graph_value(env->graph, value->parent);
-        }
         int all = channel_blocks(value->channels);
         uint64_t plane = (uint64_t)value->pitch * element_bytes(env, value);
         int fit = all;

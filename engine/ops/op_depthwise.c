@@ -94,15 +94,22 @@ static void fill_levels(struct depthwise_push *push, const struct value *input,
     }
 }
 
+// Channel blocks of one dispatch.
+struct window {
+    int first, count, x_first, x_count;
+};
+
 static bool emit_window(struct op_env *env, const struct node *node, const struct variant *variant,
-                        struct binding weights, struct binding bias, int first, int count,
+                        struct binding weights, struct binding bias, struct window window,
                         GError **error)
 {
     const struct value *input = graph_value(env->graph, node->inputs[0]);
     const struct value *output = graph_value(env->graph, node->output);
-    struct slice x = op_slice(env, node->inputs[0], first, count, false);
+    int first = window.first, count = window.count;
+    struct slice x = op_slice(env, node->inputs[0], window.x_first, window.x_count, false);
     struct slice y = op_slice(env, node->output, first, count, true);
     struct depthwise_push push = {.block_first = (uint32_t)first,
+                                  .x_blocks = (uint32_t)window.x_count,
                                   .symmetric = node->pad == PAD_SYMMETRIC,
                                   .x_pitch = x.pitch,
                                   .y_pitch = y.pitch};
@@ -136,14 +143,55 @@ static bool emit_window(struct op_env *env, const struct node *node, const struc
                        (uint32_t)ceil_div((int)push.tiles, variant->local), (uint32_t)count, error);
 }
 
+// All parts in one dispatch; where they exceed the storage range, each in dispatches of its own.
+static bool emit_windows(struct op_env *env, const struct node *node, const struct variant *variant,
+                         struct binding weights, struct binding bias, int most, GError **error)
+{
+    int blocks = channel_blocks(graph_value(env->graph, node->output)->channels);
+    int x_blocks = channel_blocks(graph_value(env->graph, node->inputs[0])->channels);
+    const struct part whole = {.channels = 4 * blocks};
+    if (most >= MAX(blocks, x_blocks)) {
+        struct window window = {0, blocks, 0, x_blocks};
+        return emit_window(env, node, variant, weights, bias, window, error);
+    }
+    for (int p = 0; p < MAX(1, node->n_parts); p++) {
+        const struct part *part = node->n_parts > 1 ? &node->parts[p] : &whole;
+        int end = channel_blocks(part->channels);
+        for (int block = 0; block < end; block += most) {
+            int count = MIN(most, end - block);
+            struct window window = {part->first_output / 4 + block, count,
+                                    part->first_input / 4 + block, count};
+            if (!emit_window(env, node, variant, weights, bias, window, error)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+static bool reads_inside(const struct value *input, const struct node *node)
+{
+    for (int p = 0; p < node->n_parts; p++) {
+        const struct part *part = &node->parts[p];
+        // blocks are read in turn
+        if (part->first_input != part->first_output % (4 * channel_blocks(input->channels)) ||
+            part->first_input + part->inputs > input->channels) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool check(const struct op_env *env, const struct node *node, const struct folded *folded,
                   GError **error)
 {
     const struct value *input = graph_value(env->graph, node->inputs[0]);
     const struct value *output = graph_value(env->graph, node->output);
-    bool fits = input->channels == folded->outputs && output->channels == folded->outputs &&
-                folded->n_levels == 1 && input->n_levels == output->n_levels &&
-                (node->kernel == 3 || node->kernel == 5) && node->stride >= 1 && node->stride <= 2;
+    bool fits =
+        (node->n_parts > 1 ? reads_inside(input, node) : input->channels == folded->outputs) &&
+        output->channels == folded->outputs && folded->n_levels == 1 &&
+        input->n_levels == output->n_levels && (node->kernel == 3 || node->kernel == 5) &&
+        node->stride >= 1 && node->stride <= 2;
     for (int l = 0; fits && l < output->n_levels; l++) {
         const struct extent *in = &input->level[l], *out = &output->level[l];
         fits = out->height == conv_output_size(in->height, node->stride) &&
@@ -187,13 +235,7 @@ bool op_depthwise_dispatch(struct op_env *env, const struct node *node, const st
         padded[c] = folded->bias[c];
     }
     struct binding bias = op_pack(env, padded, (size_t)blocks * 4, false);
-    for (int first = 0; first < blocks; first += window) {
-        if (!emit_window(env, node, variant, weights, bias, first, MIN(window, blocks - first),
-                         error)) {
-            return false;
-        }
-    }
-    return true;
+    return emit_windows(env, node, variant, weights, bias, window, error);
 }
 
 bool op_depthwise_prepare(struct op_env *env, const struct node *node, GError **error)

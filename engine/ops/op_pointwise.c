@@ -8,14 +8,15 @@
 #define MAX_TILE_BLOCKS 4 // channel blocks of the largest tile
 
 struct shape {
-    int pixels, outputs, inputs; // outputs, inputs: blocks of four channels
+    int pixels, outputs, inputs; // outputs, inputs: blocks of four channels, of the largest part
+    int parts;
 };
 
 static double cost(const struct class_plan *plan, const struct variant *variant, const void *data)
 {
     const struct shape *shape = data;
     double groups = (double)ceil_div(shape->pixels, variant->local * variant->cols) *
-                    ceil_div(shape->outputs * 4, variant->channels);
+                    ceil_div(shape->outputs * 4, variant->channels) * shape->parts;
     return variant_cost(plan, variant, groups, shape->inputs * 4.0);
 }
 
@@ -60,13 +61,22 @@ struct pointwise {
     int outputs, inputs, rows; // blocks; rows: of the padded tables
 };
 
-static bool emit_window(struct op_env *env, const struct pointwise *op, int first, int count,
-                        int k_first, int k_count, GError **error)
+// What of a node one dispatch does. Blocks: of the output from `first`, of the weights' rows from
+// k_first, of the input from x_first.
+struct window {
+    int first, count, k_first, k_count, x_first, x_count;
+    int n_parts; // convolutions side by side
+};
+
+static bool emit_window(struct op_env *env, const struct pointwise *op, const struct window *window,
+                        GError **error)
 {
+    int first = window->first, count = window->count;
+    int k_first = window->k_first, k_count = window->k_count;
     const struct node *node = op->node;
-    const struct value *input = graph_value(env->graph, node->inputs[0]);
     const struct value *output = graph_value(env->graph, node->output);
-    struct slice x = op_slice(env, node->inputs[0], k_first, k_count, false);
+    const struct variant *variant = op->variant;
+    struct slice x = op_slice(env, node->inputs[0], window->x_first, window->x_count, false);
     struct slice y = op_slice(env, node->output, first, count, true);
     struct pointwise_push push = {
         .pixels = (uint32_t)output->pixels,
@@ -80,7 +90,20 @@ static bool emit_window(struct op_env *env, const struct pointwise *op, int firs
         .x_pitch = x.pitch,
         .y_first = y.first,
         .y_pitch = y.pitch,
+        .part_tiles = (uint32_t)ceil_div(4 * count, variant->channels),
+        .part_blocks = (uint32_t)count,
     };
+    uint32_t rows = push.part_tiles;
+    if (window->n_parts > 1) {
+        const struct part *second = &node->parts[1];
+        int last = count - (window->n_parts - 1) * (second->first_output / 4);
+        push.part_blocks = (uint32_t)second->first_output / 4;
+        push.part_x = (uint32_t)second->first_input / 4 * x.pitch;
+        push.part_tiles =
+            (uint32_t)ceil_div(4 * MAX((int)push.part_blocks, last), variant->channels);
+        rows = (uint32_t)(window->n_parts - 1) * push.part_tiles +
+               (uint32_t)ceil_div(4 * last, variant->channels);
+    }
     for (int l = 0; l < output->n_levels; l++) {
         push.level_first[l] = (uint32_t)output->level[l].offset;
     }
@@ -110,12 +133,63 @@ static bool emit_window(struct op_env *env, const struct pointwise *op, int firs
         push.residual_pitch = residual.pitch;
         launch_bind(&launch, 5, residual.binding);
     }
-    launch.dispatch.flops =
-        2.0 * output->pixels * MIN(4 * count, output->channels) * MIN(4 * k_count, input->channels);
-    const struct variant *variant = op->variant;
+    launch.dispatch.flops = 2.0 * output->pixels * MIN(4 * count, output->channels) *
+                            MIN(4 * k_count, op->folded->inputs);
     return launch_emit(&launch, &push, sizeof push,
-                       (uint32_t)ceil_div(output->pixels, variant->local * variant->cols),
-                       (uint32_t)ceil_div(4 * count, variant->channels), error);
+                       (uint32_t)ceil_div(output->pixels, variant->local * variant->cols), rows,
+                       error);
+}
+
+// All parts in one dispatch; where values exceed the storage range, each in dispatches of its own.
+static bool emit_windows(struct op_env *env, const struct pointwise *op, int most, int k_most,
+                         GError **error)
+{
+    const struct node *node = op->node;
+    int x_blocks = channel_blocks(graph_value(env->graph, node->inputs[0])->channels);
+    const struct part whole = {.channels = op->folded->outputs};
+    if (most >= op->outputs && k_most >= x_blocks) {
+        struct window window = {.count = op->outputs,
+                                .k_count = op->inputs,
+                                .x_count = x_blocks,
+                                .n_parts = node->n_parts};
+        return emit_window(env, op, &window, error);
+    }
+    for (int p = 0; p < MAX(1, node->n_parts); p++) {
+        const struct part *part = node->n_parts > 1 ? &node->parts[p] : &whole;
+        int end = channel_blocks(part->channels);
+        for (int block = 0; block < end; block += most) {
+            for (int k = 0; k < op->inputs; k += k_most) {
+                struct window window = {.first = part->first_output / 4 + block,
+                                        .count = MIN(most, end - block),
+                                        .k_first = k,
+                                        .k_count = MIN(k_most, op->inputs - k),
+                                        .x_first = part->first_input / 4 + k};
+                window.x_count = window.k_count;
+                if (!emit_window(env, op, &window, error)) {
+                    return false;
+                }
+            }
+        }
+    }
+    return true;
+}
+
+// The parts follow each other at equal distances, in the output and in the input.
+static bool parts_fit(const struct node *node, const struct value *input,
+                      const struct folded *folded)
+{
+    for (int p = 0; p < node->n_parts; p++) {
+        const struct part *part = &node->parts[p], *second = &node->parts[1];
+        if (part->inputs != folded->inputs || part->first_output % 4 || part->first_input % 4 ||
+            part->first_output != p * second->first_output ||
+            part->first_input != p * second->first_input ||
+            (p < node->n_parts - 1 && part->channels > second->first_output) ||
+            part->first_input + part->inputs > input->channels ||
+            part->first_output + part->channels > folded->outputs) {
+            return false;
+        }
+    }
+    return true;
 }
 
 bool op_pointwise_dispatch(struct op_env *env, const struct node *node, const struct folded *folded,
@@ -123,8 +197,9 @@ bool op_pointwise_dispatch(struct op_env *env, const struct node *node, const st
 {
     const struct value *input = graph_value(env->graph, node->inputs[0]);
     const struct value *output = graph_value(env->graph, node->output);
-    if (input->pixels != output->pixels || input->channels != folded->inputs ||
-        output->channels != folded->outputs ||
+    bool fits =
+        node->n_parts > 1 ? parts_fit(node, input, folded) : input->channels == folded->inputs;
+    if (!fits || input->pixels != output->pixels || output->channels != folded->outputs ||
         (folded->n_levels > 1 && folded->n_levels != output->n_levels)) {
         g_set_error(error, EFFDET_ERROR, EFFDET_ERROR_FAILED,
                     "node '%s': %d pixels of %d channels to %d of %d with weights for %d to %d",
@@ -142,7 +217,9 @@ bool op_pointwise_dispatch(struct op_env *env, const struct node *node, const st
         !op_window(env, &node->inputs[0], 1, &k_window, error)) {
         return false;
     }
-    struct shape shape = {output->pixels, MIN(window, op.outputs), op.inputs};
+    int parts = MAX(1, node->n_parts);
+    int largest = parts > 1 ? channel_blocks(node->parts[0].channels) : op.outputs;
+    struct shape shape = {output->pixels, MIN(window, largest), op.inputs, parts};
     op.variant = op_choose(env, "pointwise", cost, &shape, error);
     if (!op.variant) {
         return false;
@@ -151,15 +228,7 @@ bool op_pointwise_dispatch(struct op_env *env, const struct node *node, const st
     op.rows = op.outputs + MAX_TILE_BLOCKS - 1;
     op.weights = pack_weights(env, folded, op.rows);
     op.table = pack_table(env, folded, op.rows);
-    for (int first = 0; first < op.outputs; first += window) {
-        int count = MIN(window, op.outputs - first);
-        for (int k = 0; k < op.inputs; k += k_window) {
-            if (!emit_window(env, &op, first, count, k, MIN(k_window, op.inputs - k), error)) {
-                return false;
-            }
-        }
-    }
-    return true;
+    return emit_windows(env, &op, window, k_window, error);
 }
 
 bool op_pointwise_prepare(struct op_env *env, const struct node *node, GError **error)

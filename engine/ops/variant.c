@@ -77,6 +77,14 @@ const struct class_plan *plan_for(const struct device *device, bool cpu_plan)
     return class_plan(cpu_plan ? CLASS_CPU_OLD : CLASS_DEFAULT);
 }
 
+const struct fuse_options *fusion_for(const struct class_plan *plan)
+{
+    static const struct fuse_options cpu = {.parts = true};
+    static const struct fuse_options gpu = {.parts = true};
+    bool is_cpu = plan->device_class == CLASS_CPU_OLD || plan->device_class == CLASS_CPU_NEW;
+    return is_cpu ? &cpu : &gpu;
+}
+
 double variant_cost(const struct class_plan *plan, const struct variant *variant, double groups,
                     double terms)
 {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "gpu/device.h"
+#include "net/graph.h"
 
 // A register tile of one invocation, as built by shaders/meson.build, in workgroups of `local`
 // invocations.
@@ -30,6 +31,8 @@ struct class_plan {
 const struct class_plan *class_plan(enum device_class device_class);
 // The kind of device to plan for: the device's own, unless cpu_plan contradicts it.
 const struct class_plan *plan_for(const struct device *device, bool cpu_plan);
+// What the fusion pass makes for a kind of device.
+const struct fuse_options *fusion_for(const struct class_plan *plan);
 // The variants of a stem; NULL for an unknown stem.
 const struct variant *variants_of(const struct class_plan *plan, const char *stem);
 // Estimated time of `groups` workgroups of a variant that do `terms` multiply-adds for each result.

@@ -38,67 +38,67 @@ static bool batch_norm(struct checkpoint *checkpoint, const char *prefix, int n,
     return true;
 }
 
-static void node_size(const struct graph *graph, const struct node *node, struct folded *folded)
+// Reads and folds one part into its rows of `folded`.
+static bool fold_part(struct checkpoint *checkpoint, const struct node *node,
+                      const struct part *part, struct folded *folded, GError **error)
 {
-    folded->outputs = graph_value(graph, node->output)->channels;
-    folded->kernel = node->op == OP_POINTWISE ? 1 : node->kernel;
-    switch (node->op) {
-    case OP_STEM:
-        folded->inputs = 3;
-        break;
-    case OP_POINTWISE:
-        folded->inputs = graph_value(graph, node->inputs[0])->channels;
-        break;
-    default:
-        folded->inputs = 1;
-        break;
+    int n = part->channels, first = part->first_output;
+    const int64_t shape[4] = {n, folded->inputs, folded->kernel, folded->kernel};
+    gsize row = (gsize)folded->inputs * folded->kernel * folded->kernel;
+    float *weight = folded->weight + first * row;
+    g_autofree float *bias = g_new0(float, n);
+    g_autofree double *scale = g_new(double, n);
+    g_autofree double *shift = g_new(double, n);
+    if (!checkpoint_read(checkpoint, part->weight, shape, 4, weight, error) ||
+        (part->bias[0] && !checkpoint_read(checkpoint, part->bias, shape, 1, bias, error))) {
+        return false;
     }
+    for (int s = 0; s < folded->n_levels; s++) {
+        for (int o = 0; o < n; o++) {
+            scale[o] = 1.0;
+            shift[o] = 0.0;
+        }
+        if (node->n_bn > 0 &&
+            !batch_norm(checkpoint, part->bn[s], n, node->bn_eps, scale, shift, error)) {
+            return false;
+        }
+        for (int o = 0; o < n; o++) {
+            gsize at = (gsize)s * folded->outputs + first + o;
+            folded->bias[at] = (float)(bias[o] * scale[o] + shift[o]);
+            if (folded->scale) {
+                folded->scale[at] = (float)scale[o];
+                continue;
+            }
+            for (gsize i = 0; i < row; i++) {
+                weight[o * row + i] = (float)(weight[o * row + i] * scale[o]);
+            }
+        }
+    }
+    return true;
 }
 
 bool fold_node(struct checkpoint *checkpoint, const struct graph *graph, const struct node *node,
                struct folded *folded, GError **error)
 {
-    *folded = (struct folded){.n_levels = MAX(1, node->n_bn)};
-    node_size(graph, node, folded);
-    const int64_t shape[4] = {folded->outputs, folded->inputs, folded->kernel, folded->kernel};
-    int outputs = folded->outputs, sets = folded->n_levels;
-    gsize row = (gsize)folded->inputs * folded->kernel * folded->kernel;
-    folded->weight = g_new(float, (gsize)outputs *row);
-    folded->bias = g_new0(float, (gsize)sets *outputs);
-    g_autofree float *bias = g_new0(float, outputs);
-    g_autofree double *scale = g_new(double, outputs);
-    g_autofree double *shift = g_new(double, outputs);
-    if (!checkpoint_read(checkpoint, node->weight, shape, 4, folded->weight, error) ||
-        (node->bias[0] && !checkpoint_read(checkpoint, node->bias, shape, 1, bias, error))) {
-        goto error;
-    }
-    if (sets > 1) {
-        folded->scale = g_new(float, (gsize)sets *outputs);
-    }
-    for (int s = 0; s < sets; s++) {
-        for (int o = 0; o < outputs; o++) {
-            scale[o] = 1.0;
-            shift[o] = 0.0;
-        }
-        if (node->n_bn > 0 &&
-            !batch_norm(checkpoint, node->bn[s], outputs, node->bn_eps, scale, shift, error)) {
-            goto error;
-        }
-        for (int o = 0; o < outputs; o++) {
-            folded->bias[(gsize)s * outputs + o] = (float)(bias[o] * scale[o] + shift[o]);
-            if (sets > 1) {
-                folded->scale[(gsize)s * outputs + o] = (float)scale[o];
-                continue;
-            }
-            for (gsize i = 0; i < row; i++) {
-                folded->weight[o * row + i] = (float)(folded->weight[o * row + i] * scale[o]);
-            }
+    int outputs = graph_value(graph, node->output)->channels;
+    bool depthwise = node->op == OP_DEPTHWISE;
+    *folded = (struct folded){
+        .n_levels = MAX(1, node->n_bn),
+        .outputs = outputs,
+        .inputs = depthwise ? 1 : node->parts[0].inputs,
+        .kernel = depthwise || node->op == OP_STEM ? node->kernel : 1,
+    };
+    folded->weight =
+        g_new0(float, (gsize)outputs * folded->inputs * folded->kernel * folded->kernel);
+    folded->bias = g_new0(float, (gsize)folded->n_levels *outputs);
+    folded->scale = folded->n_levels > 1 ? g_new0(float, (gsize)folded->n_levels *outputs) : NULL;
+    for (int p = 0; p < node->n_parts; p++) {
+        if (!fold_part(checkpoint, node, &node->parts[p], folded, error)) {
+            folded_finish(folded);
+            return false;
         }
     }
     return true;
-error:
-    folded_finish(folded);
-    return false;
 }
 
 void folded_finish(struct folded *folded)
@@ -120,10 +120,10 @@ bool fold_squeeze(struct checkpoint *checkpoint, const struct graph *graph, cons
         .expand = g_new(float, (gsize)squeezed *channels),
         .expand_bias = g_new(float, channels),
     };
-    if (checkpoint_read(checkpoint, node->weight, reduce, 4, weights->reduce, error) &&
-        checkpoint_read(checkpoint, node->bias, reduce, 1, weights->reduce_bias, error) &&
-        checkpoint_read(checkpoint, node->weight2, expand, 4, weights->expand, error) &&
-        checkpoint_read(checkpoint, node->bias2, expand, 1, weights->expand_bias, error)) {
+    if (checkpoint_read(checkpoint, node->reduce, reduce, 4, weights->reduce, error) &&
+        checkpoint_read(checkpoint, node->reduce_bias, reduce, 1, weights->reduce_bias, error) &&
+        checkpoint_read(checkpoint, node->expand, expand, 4, weights->expand, error) &&
+        checkpoint_read(checkpoint, node->expand_bias, expand, 1, weights->expand_bias, error)) {
         return true;
     }
     squeeze_weights_finish(weights);

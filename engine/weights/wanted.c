@@ -33,19 +33,20 @@ static void want_node(struct list *list, const struct graph *graph, const struct
     int outputs = graph_value(graph, node->output)->channels;
     switch (node->op) {
     case OP_STEM:
-        want(list, node->weight, 4, outputs, 3, node->kernel);
+        want(list, node->parts[0].weight, 4, outputs, 3, node->kernel);
         break;
     case OP_POINTWISE:
-        want(list, node->weight, 4, outputs, graph_value(graph, node->inputs[0])->channels, 1);
+        want(list, node->parts[0].weight, 4, outputs, graph_value(graph, node->inputs[0])->channels,
+             1);
         break;
     case OP_DEPTHWISE:
-        want(list, node->weight, 4, outputs, 1, node->kernel);
+        want(list, node->parts[0].weight, 4, outputs, 1, node->kernel);
         break;
     case OP_SQUEEZE:
-        want(list, node->weight, 4, node->squeeze, outputs, 1);
-        want(list, node->bias, 1, node->squeeze, 0, 0);
-        want(list, node->weight2, 4, outputs, node->squeeze, 1);
-        want(list, node->bias2, 1, outputs, 0, 0);
+        want(list, node->reduce, 4, node->squeeze, outputs, 1);
+        want(list, node->reduce_bias, 1, node->squeeze, 0, 0);
+        want(list, node->expand, 4, outputs, node->squeeze, 1);
+        want(list, node->expand_bias, 1, outputs, 0, 0);
         break;
     case OP_NODE:
         if (node->fusion != FUSION_SUM) {
@@ -56,10 +57,10 @@ static void want_node(struct list *list, const struct graph *graph, const struct
         break;
     }
     if (node->op != OP_SQUEEZE) {
-        want(list, node->bias, 1, outputs, 0, 0);
+        want(list, node->parts[0].bias, 1, outputs, 0, 0);
     }
     for (int i = 0; i < node->n_bn; i++) {
-        want_bn(list, node->bn[i], outputs);
+        want_bn(list, node->parts[0].bn[i], outputs);
     }
 }
 

@@ -115,7 +115,7 @@ static void test_fuse_and_plan(void)
         guint plain = graph->nodes->len;
         check_order(graph, archs[i].name);
         check_arena(graph, 2, archs[i].name);
-        graph_fuse(graph);
+        graph_fuse(graph, &(struct fuse_options){0});
         check_order(graph, archs[i].name);
         check_arena(graph, 2, archs[i].name);
         check_arena(graph, 4, archs[i].name);
@@ -132,7 +132,7 @@ static void test_d0_nodes(void)
     struct model model;
     model_init(&model, arch_find("d0"), 90);
     struct graph *graph = graph_new(&model);
-    graph_fuse(graph);
+    graph_fuse(graph, &(struct fuse_options){0});
     g_assert_cmpuint(graph->nodes->len, ==, 1 + 15 * 4 + 3 + 6 + 2 + 24 * 3 + 2 * 4 * 2);
     graph_free(&graph);
     model_finish(&model);

@@ -48,9 +48,9 @@ static void check_node(struct checkpoint *checkpoint, const struct graph *graph,
     const int64_t shape[4] = {outputs, folded.inputs, folded.kernel, folded.kernel};
     g_autofree float *weight = g_new(float, n_weights), *bias = g_new0(float, outputs);
     g_autofree float *bn = g_new(float, (gsize)outputs * 4);
-    g_assert_true(checkpoint_read(checkpoint, node->weight, shape, 4, weight, &error));
-    if (node->bias[0]) {
-        read_vector(checkpoint, node->bias, "", outputs, bias);
+    g_assert_true(checkpoint_read(checkpoint, node->parts[0].weight, shape, 4, weight, &error));
+    if (node->parts[0].bias[0]) {
+        read_vector(checkpoint, node->parts[0].bias, "", outputs, bias);
     }
     struct ref_tensor in = ref_new(channels, 3, 3);
     ref_random(node->name, in.data, channels * 9);
@@ -58,10 +58,12 @@ static void check_node(struct checkpoint *checkpoint, const struct graph *graph,
     for (int l = 0; l < folded.n_levels; l++) {
         struct ref_tensor wanted = convolve(node, &in, weight, bias, outputs);
         if (node->n_bn > 0) {
-            read_vector(checkpoint, node->bn[l], ".weight", outputs, bn);
-            read_vector(checkpoint, node->bn[l], ".bias", outputs, bn + outputs);
-            read_vector(checkpoint, node->bn[l], ".running_mean", outputs, bn + 2 * outputs);
-            read_vector(checkpoint, node->bn[l], ".running_var", outputs, bn + 3 * outputs);
+            read_vector(checkpoint, node->parts[0].bn[l], ".weight", outputs, bn);
+            read_vector(checkpoint, node->parts[0].bn[l], ".bias", outputs, bn + outputs);
+            read_vector(checkpoint, node->parts[0].bn[l], ".running_mean", outputs,
+                        bn + 2 * outputs);
+            read_vector(checkpoint, node->parts[0].bn[l], ".running_var", outputs,
+                        bn + 3 * outputs);
             ref_batch_norm(&wanted, bn, bn + outputs, bn + 2 * outputs, bn + 3 * outputs,
                            node->bn_eps);
         }
@@ -92,7 +94,7 @@ static void check_squeeze(struct checkpoint *checkpoint, const struct graph *gra
     g_assert_no_error(error);
     int channels = graph_value(graph, node->output)->channels;
     g_autofree float *expand = g_new(float, (gsize)channels * node->squeeze);
-    ref_weight(node->weight2, (int[]){channels, node->squeeze, 1, 1}, 4, 1.4, 1.4, expand);
+    ref_weight(node->expand, (int[]){channels, node->squeeze, 1, 1}, 4, 1.4, 1.4, expand);
     g_assert_cmpmem(weights.expand, sizeof(float) * channels * node->squeeze, expand,
                     sizeof(float) * channels * node->squeeze);
     squeeze_weights_finish(&weights);
@@ -105,7 +107,7 @@ static void test_network(gconstpointer data)
         struct graph *graph = graph_new(checkpoint_model(checkpoint));
         int per_level = 0;
         if (fused) {
-            graph_fuse(graph);
+            graph_fuse(graph, &(struct fuse_options){0});
         }
         for (guint i = 0; i < graph->nodes->len; i++) {
             const struct node *node = graph_node(graph, (int)i);
