@@ -111,7 +111,7 @@ static void fill_info(EffdetEngine *engine, bool half, bool cpu_plan)
         .labels = (const gchar *const *)model->labels,
         .queue_depth = (guint)engine->n_slots,
         .suggested_score_threshold = model->suggested_score_threshold,
-        .n_dispatches = (guint)recorder_dispatches(engine->slots[0].recorder),
+        .n_dispatches = (guint)recorder_dispatches(engine->slots[0].passes[PASS_QUICK].recorder),
         .n_pipelines = (guint)kernels_count(engine->network.kernels),
         .arena_bytes = engine->network.graph->arena_bytes,
         .arena_lower_bound_bytes = engine->network.graph->lower_bound_bytes,
@@ -121,25 +121,24 @@ static void fill_info(EffdetEngine *engine, bool half, bool cpu_plan)
     };
 }
 
-// One small grey frame through every slot: drivers compile and page in at the first dispatch, and
-// records are made for NV12. *frame_us: how long the last one took.
+// One small dark frame: drivers compile at the first dispatch. Nothing passes the threshold, so
+// that the full pass is compiled only where it is needed. *frame_us: how long it took.
 static bool warm_up(EffdetEngine *engine, gint64 *frame_us, GError **error)
 {
-    static guint8 grey[64 * 96];
-    memset(grey, 128, sizeof grey);
+    static const guint8 dark[64 * 96];
+    EffdetFilter filter = {.score_threshold = 1, .iou_threshold = 0.5f};
     EffdetFrame frame = {.format = EFFDET_FORMAT_NV12,
                          .width = 64,
                          .height = 64,
-                         .planes = {{grey, 64}, {grey + 64 * 64, 64}}};
-    for (int i = 0; i < engine->n_slots; i++) {
-        EffdetResult *result = NULL;
-        if (effdet_engine_submit(engine, &frame, NULL, error) != EFFDET_OK ||
-            effdet_engine_collect(engine, -1, &result, error) != EFFDET_OK) {
-            return false;
-        }
-        *frame_us = result->latency_us;
-        effdet_result_free(&result);
+                         .planes = {{dark, 64}, {dark + 64 * 64, 64}}};
+    EffdetResult *result = NULL;
+    if (!effdet_engine_set_filter(engine, &filter, error) ||
+        effdet_engine_submit(engine, &frame, NULL, error) != EFFDET_OK ||
+        effdet_engine_collect(engine, -1, &result, error) != EFFDET_OK) {
+        return false;
     }
+    *frame_us = result->latency_us;
+    effdet_result_free(&result);
     return true;
 }
 
@@ -203,7 +202,7 @@ static bool build(EffdetEngine *engine, const EffdetEngineParams *params, GError
         .score_threshold = (float)model->suggested_score_threshold,
         .iou_threshold = (float)model->post.nms_iou,
         .max_detections = model->post.max_detections ? (guint)model->post.max_detections : 100};
-    if (!effdet_engine_set_filter(engine, &filter, error) || !warm_up(engine, &frame_us, error)) {
+    if (!warm_up(engine, &frame_us, error) || !effdet_engine_set_filter(engine, &filter, error)) {
         return false;
     }
     engine->timeout_ms = frame_timeout_ms(params->gpu_timeout_ms, frame_us);
@@ -298,12 +297,6 @@ EffdetStatus effdet_engine_submit(EffdetEngine *engine, const EffdetFrame *frame
     return EFFDET_OK;
 }
 
-static gint64 elapsed_us(const struct slot *slot, int from, int to)
-{
-    gint64 ns = recorder_elapsed_ns(slot->recorder, slot->marks[from], slot->marks[to]);
-    return ns < 0 ? -1 : ns / 1000;
-}
-
 EffdetStatus effdet_engine_collect(EffdetEngine *engine, gint64 timeout_us, EffdetResult **result,
                                    GError **error)
 {
@@ -315,8 +308,8 @@ EffdetStatus effdet_engine_collect(EffdetEngine *engine, gint64 timeout_us, Effd
         engine->timeout_ms == G_MAXUINT ? UINT64_MAX : (uint64_t)engine->timeout_ms * 1000000;
     bool bounded = timeout_us >= 0 && (uint64_t)timeout_us * 1000 < limit_ns;
     bool done = false;
-    if (!recorder_wait(slot->recorder, bounded ? (uint64_t)timeout_us * 1000 : limit_ns, &done,
-                       error)) {
+    if (!slot_wait(slot, &engine->context, bounded ? (uint64_t)timeout_us * 1000 : limit_ns, &done,
+                   error)) {
         return EFFDET_FAILED;
     }
     if (!done && bounded) {
@@ -331,15 +324,12 @@ EffdetStatus effdet_engine_collect(EffdetEngine *engine, gint64 timeout_us, Effd
         return EFFDET_FAILED;
     }
     const struct decode_output *output = slot->output.map;
-    if (!buffer_invalidate(&slot->output, engine->device, 0, slot->output.bytes, error)) {
-        return EFFDET_FAILED;
-    }
     EffdetResult *self = result_pool_take(engine->results, post_capacity(engine->post, output));
     self->cookie = slot->cookie;
     post_run(engine->post, output, &slot->filter, &slot->letterbox, self);
-    self->gpu_preprocess_us = elapsed_us(slot, MARK_START, MARK_PREPROCESSED);
-    self->gpu_network_us = elapsed_us(slot, MARK_PREPROCESSED, MARK_NETWORK);
-    self->gpu_decode_us = elapsed_us(slot, MARK_NETWORK, MARK_END);
+    self->gpu_preprocess_us = slot_elapsed_us(slot, MARK_START, MARK_PREPROCESSED);
+    self->gpu_network_us = slot_elapsed_us(slot, MARK_PREPROCESSED, MARK_NETWORK);
+    self->gpu_decode_us = slot_elapsed_us(slot, MARK_NETWORK, MARK_END);
     self->latency_us = g_get_monotonic_time() - slot->submitted_us;
     g_mutex_lock(&engine->lock);
     engine->tail = (engine->tail + 1) % engine->n_slots;

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: effdet contributors
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// One frame in flight: copies the picture, fills the parameters, owns the command buffer that is
-// recorded once.
+// One frame in flight: copies the picture, fills the parameters, owns the command buffers that are
+// recorded once, and chooses between them.
 #include "frame.h"
 
 #include <string.h>
@@ -9,6 +9,7 @@
 #define STAGING_BYTES (1920 * 1088 * 4) // enough for 1080p in any 8-bit format
 #define DECODE_PARAMS_OFFSET 512        // a multiple of any uniform alignment
 #define EXTRA_DISPATCHES 64             // preprocess and decode
+#define FULL_FRAMES 30                  // below capacity, before frames are decoded quickly again
 
 G_STATIC_ASSERT(sizeof(struct preprocess_params) <= DECODE_PARAMS_OFFSET);
 
@@ -28,49 +29,73 @@ void frame_context_finish(struct frame_context *context)
     }
 }
 
-static bool record_all(struct slot *slot, const struct network *network, GArray *decode,
+static bool record_all(struct pass *pass, const struct network *network, const GArray *decode,
                        const struct dispatch *preprocess, GError **error)
 {
-    struct recorder *recorder = slot->recorder;
+    struct recorder *recorder = pass->recorder;
     if (!recorder_begin(recorder, error)) {
         return false;
     }
     if (g_strcmp0(g_getenv("EFFDET_POISON"), "1") == 0) {
         recorder_fill(recorder, network->env.arena, 0, network->arena.bytes, UINT32_MAX);
     }
-    slot->marks[MARK_START] = recorder_timestamp(recorder);
+    pass->marks[MARK_START] = recorder_timestamp(recorder);
     if (!recorder_dispatch(recorder, preprocess, error)) {
         return false;
     }
-    slot->marks[MARK_PREPROCESSED] = recorder_timestamp(recorder);
+    pass->marks[MARK_PREPROCESSED] = recorder_timestamp(recorder);
     for (guint i = 0; i < network->dispatches->len; i++) {
         const struct dispatch *dispatch = &g_array_index(network->dispatches, struct dispatch, i);
         if (!recorder_dispatch(recorder, dispatch, error)) {
             return false;
         }
     }
-    slot->marks[MARK_NETWORK] = recorder_timestamp(recorder);
+    pass->marks[MARK_NETWORK] = recorder_timestamp(recorder);
     for (guint i = 0; i < decode->len; i++) {
         if (!recorder_dispatch(recorder, &g_array_index(decode, struct dispatch, i), error)) {
             return false;
         }
     }
-    slot->marks[MARK_END] = recorder_timestamp(recorder);
+    pass->marks[MARK_END] = recorder_timestamp(recorder);
     return recorder_end(recorder, error);
+}
+
+static bool record_pass(struct slot *slot, struct frame_context *context, enum pass_kind kind,
+                        GError **error)
+{
+    static const unsigned parts[] = {
+        [PASS_QUICK] = DECODE_PART_LIST | DECODE_PART_BOXES,
+        [PASS_FULL] = DECODE_PART_LIST | DECODE_PART_SELECT | DECODE_PART_BOXES,
+    };
+    struct network *network = context->network;
+    const struct decode_buffers buffers = {&slot->params, &slot->output, &context->scratch,
+                                           DECODE_PARAMS_OFFSET};
+    struct dispatch preprocess;
+    g_autoptr(GArray) decode = g_array_new(FALSE, TRUE, sizeof(struct dispatch));
+    return op_preprocess_prepare(&network->env, &context->model->pre, &slot->staging, &slot->params,
+                                 0, &context->scratch, &preprocess, error) &&
+           op_decode_prepare(&network->env, context->model, &buffers, parts[kind], decode, error) &&
+           record_all(&slot->passes[kind], network, decode, &preprocess, error);
 }
 
 static bool record(struct slot *slot, struct frame_context *context, GError **error)
 {
-    struct network *network = context->network;
-    struct dispatch preprocess;
-    GArray *decode = g_array_new(FALSE, TRUE, sizeof(struct dispatch));
-    bool ok = op_preprocess_prepare(&network->env, &context->model->pre, &slot->staging,
-                                    &slot->params, 0, &preprocess, error) &&
-              op_decode_prepare(&network->env, context->model, &slot->params, DECODE_PARAMS_OFFSET,
-                                &slot->output, &context->scratch, decode, error) &&
-              record_all(slot, network, decode, &preprocess, error);
-    g_array_unref(decode);
-    return ok;
+    return record_pass(slot, context, PASS_QUICK, error) &&
+           (!slot->passes[PASS_FULL].recorder || record_pass(slot, context, PASS_FULL, error));
+}
+
+static bool make_recorders(struct slot *slot, const struct network *network,
+                           const struct model *model, GError **error)
+{
+    int n = (int)network->dispatches->len + EXTRA_DISPATCHES;
+    int passes = decode_may_overflow(model, network->graph) ? N_PASSES : 1;
+    for (int i = 0; i < passes; i++) {
+        slot->passes[i].recorder = recorder_new(network->device, n, N_MARKS, error);
+        if (!slot->passes[i].recorder) {
+            return false;
+        }
+    }
+    return true;
 }
 
 bool slot_init(struct slot *slot, struct frame_context *context, GError **error)
@@ -78,10 +103,8 @@ bool slot_init(struct slot *slot, struct frame_context *context, GError **error)
     struct network *network = context->network;
     struct device *device = network->device;
     *slot = (struct slot){0};
-    slot->recorder =
-        recorder_new(device, (int)network->dispatches->len + EXTRA_DISPATCHES, N_MARKS, error);
     bool ok =
-        slot->recorder &&
+        make_recorders(slot, network, context->model, error) &&
         buffer_init(&slot->staging, device, MIN(STAGING_BYTES, device->limits.storage_range),
                     MEMORY_UPLOAD, error) &&
         buffer_init(&slot->params, device, DECODE_PARAMS_OFFSET + sizeof(struct decode_params),
@@ -98,7 +121,9 @@ bool slot_init(struct slot *slot, struct frame_context *context, GError **error)
 void slot_finish(struct slot *slot, struct frame_context *context)
 {
     struct device *device = context->network->device;
-    recorder_free(&slot->recorder);
+    for (int i = 0; i < N_PASSES; i++) {
+        recorder_free(&slot->passes[i].recorder);
+    }
     buffer_finish(&slot->staging, device);
     buffer_finish(&slot->params, device);
     buffer_finish(&slot->output, device);
@@ -145,6 +170,12 @@ static void copy_planes(struct slot *slot, const EffdetFrame *frame, const uint6
     }
 }
 
+static bool submit_pass(struct slot *slot, enum pass_kind kind, GError **error)
+{
+    slot->kind = kind;
+    return recorder_submit(slot->passes[kind].recorder, error);
+}
+
 bool slot_submit(struct slot *slot, struct frame_context *context, const EffdetFrame *frame,
                  GError **error)
 {
@@ -157,6 +188,7 @@ bool slot_submit(struct slot *slot, struct frame_context *context, const EffdetF
     if (bytes > slot->staging.bytes && !grow_staging(slot, context, bytes, error)) {
         return false;
     }
+    const int frames = g_atomic_int_get(&context->full_frames);
     copy_planes(slot, frame, offsets, strides);
     letterbox_init(&slot->letterbox, context->model, (int)frame->width, (int)frame->height,
                    (double)frame->pixel_aspect);
@@ -166,7 +198,37 @@ bool slot_submit(struct slot *slot, struct frame_context *context, const EffdetF
                 slot->filter.score_threshold);
     return buffer_flush(&slot->staging, device, 0, bytes, error) &&
            buffer_flush(&slot->params, device, 0, slot->params.bytes, error) &&
-           recorder_submit(slot->recorder, error);
+           submit_pass(slot, frames > 0 ? PASS_FULL : PASS_QUICK, error);
+}
+
+bool slot_wait(struct slot *slot, struct frame_context *context, uint64_t timeout_ns, bool *done,
+               GError **error)
+{
+    const struct decode_output *output = slot->output.map;
+    if (!recorder_wait(slot->passes[slot->kind].recorder, timeout_ns, done, error)) {
+        return false;
+    }
+    if (!*done) {
+        return true;
+    }
+    if (!buffer_invalidate(&slot->output, context->network->device, 0, slot->output.bytes, error)) {
+        return false;
+    }
+    int frames = g_atomic_int_get(&context->full_frames);
+    if (output->found <= output->kept) {
+        g_atomic_int_set(&context->full_frames, MAX(frames - 1, 0));
+        return true;
+    }
+    g_atomic_int_set(&context->full_frames, FULL_FRAMES);
+    return slot->kind == PASS_FULL || (submit_pass(slot, PASS_FULL, error) &&
+                                       slot_wait(slot, context, timeout_ns, done, error));
+}
+
+gint64 slot_elapsed_us(const struct slot *slot, int from, int to)
+{
+    const struct pass *pass = &slot->passes[slot->kind];
+    int64_t ns = recorder_elapsed_ns(pass->recorder, pass->marks[from], pass->marks[to]);
+    return ns < 0 ? -1 : ns / 1000;
 }
 
 uint64_t slot_bytes(const struct slot *slot)

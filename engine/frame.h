@@ -1,6 +1,7 @@
 // SPDX-FileCopyrightText: effdet contributors
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// One frame in flight: its staging memory, parameters, command buffer and candidates.
+// One frame in flight: its staging memory, parameters, command buffers and candidates. Where memory
+// is unified the kernels read the staging memory itself: there is no copy on the device.
 #pragma once
 
 #include "effdet/effdet.h"
@@ -14,6 +15,7 @@ struct frame_context {
     struct network *network;
     const struct model *model;
     struct buffer scratch; // decode's counters; frames on one queue do not overlap
+    gint full_frames;      // so many of the next frames are decoded in full; atomic
 };
 
 bool frame_context_init(struct frame_context *context, struct network *network,
@@ -22,13 +24,21 @@ void frame_context_finish(struct frame_context *context); // accepts a zeroed on
 
 enum { MARK_START, MARK_PREPROCESSED, MARK_NETWORK, MARK_END, N_MARKS };
 
+// How a frame is decoded: quick, if no more passes the threshold than there is room for; else again
+// from its picture, in full. Only where there can be more.
+enum pass_kind { PASS_QUICK, PASS_FULL, N_PASSES };
+struct pass {
+    struct recorder *recorder; // NULL: no such pass
+    int marks[N_MARKS];        // timestamps
+};
+
 struct slot {
     struct buffer staging; // planes of the picture; grows
     struct buffer params;  // struct preprocess_params, then struct decode_params
     struct buffer output;  // struct decode_output
-    struct recorder *recorder;
-    int marks[N_MARKS]; // timestamps
+    struct pass passes[N_PASSES];
     // of the frame in flight
+    enum pass_kind kind;
     gpointer cookie;
     gint64 submitted_us;
     struct post_filter filter;
@@ -42,4 +52,10 @@ void slot_finish(struct slot *slot, struct frame_context *context);
 // the staging memory.
 bool slot_submit(struct slot *slot, struct frame_context *context, const EffdetFrame *frame,
                  GError **error) WARN_UNUSED;
+// Whether the candidates of the frame are in output->map, complete; starts the full pass if they
+// turn out not to be, and waits for that as long again. timeout_ns 0 polls.
+bool slot_wait(struct slot *slot, struct frame_context *context, uint64_t timeout_ns, bool *done,
+               GError **error) WARN_UNUSED;
+// Microseconds between two marks of the frame that is done; -1 without timestamps.
+gint64 slot_elapsed_us(const struct slot *slot, int from, int to);
 uint64_t slot_bytes(const struct slot *slot);

@@ -11,7 +11,6 @@
 layout(local_size_x = DECODE_LOCAL) in;
 INPUT(2, classes); // [A * classes / 4][pitch][4]: this window
 #include "decode.glsl"
-#include "decode_finish.glsl"
 
 void main()
 {
@@ -39,5 +38,4 @@ void main()
         if (block_end * 4 >= channel_end && key >= LOWEST)
             visit(pixel * push.anchors * push.classes + channel, key);
     }
-    finish_stage();
 }

@@ -1,14 +1,8 @@
 // SPDX-FileCopyrightText: effdet contributors
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// The end of a stage of decode: what its last workgroup does.
+// The end of a stage of decode over capacity: what its last workgroup does.
 shared uint shared_sums[DECODE_LOCAL];
 shared uint shared_last;
-
-void clear(uint first, uint count)
-{
-    for (uint i = gl_LocalInvocationID.x; i < count; i += DECODE_LOCAL)
-        words[first + i] = 0;
-}
 
 // Adds the numbers of all lanes up to the lane where `need` is reached, or of all. Returns this lane, or DECODE_LOCAL, and the sum before it.
 uvec2 find_lane(uint number, uint before, uint need)
@@ -58,26 +52,6 @@ bool is_last()
     return shared_last == push.groups_all;
 }
 
-// After the first stage: how many workgroups the following ones have.
-void plan_stages()
-{
-    const uint found = words[DECODE_FOUND], window = gl_LocalInvocationID.x;
-    const bool over = found > push.capacity;
-    if (over) {
-        clear(DECODE_HISTOGRAM, DECODE_BINS);
-        clear(DECODE_BITMAP, DECODE_BITMAP_WORDS);
-        if (window < push.windows) {
-            words[DECODE_SELECT + 4 * window] = push.window_x;
-            words[DECODE_SELECT + 4 * window + 1] = window + 1 < push.windows ? push.window_y : push.window_y_last;
-            words[DECODE_SELECT + 4 * window + 2] = 1;
-        }
-    }
-    if (window == 0) {
-        words[DECODE_NEED] = push.capacity;
-        words[DECODE_EMIT] = max((min(found, push.capacity) + DECODE_LOCAL - 1) / DECODE_LOCAL, 1);
-    }
-}
-
 // After the gathering: the first of the tied pairs of the chunk that is kept in part.
 void list_ties()
 {
@@ -95,17 +69,16 @@ void list_ties()
 // The end of every stage that visits pairs.
 void finish_stage()
 {
-    if (!is_last())
+    if (MODE == DECODE_APPEND || !is_last())
         return;
-    if (MODE == DECODE_APPEND) {
-        plan_stages();
-    } else if (MODE == DECODE_GATHER) {
+    if (MODE == DECODE_GATHER) {
         list_ties();
     } else {
         const uint need = words[DECODE_NEED];
         const uvec2 bin = find_bin(need, MODE != DECODE_TIES);
         barrier();
-        clear(DECODE_HISTOGRAM, DECODE_BINS);
+        for (uint i = gl_LocalInvocationID.x; i < DECODE_BINS; i += DECODE_LOCAL)
+            words[DECODE_HISTOGRAM + i] = 0;
         if (gl_LocalInvocationID.x == 0) {
             words[DECODE_NEED] = need - bin.y;
             if (MODE == DECODE_HIGH)

@@ -95,12 +95,12 @@ PUSH_END(preprocess_push)
 #define DECODE_CUT 3       // key of the last pair that is kept, as far as it is known
 #define DECODE_NEED 4      // how many of the pairs with this key are kept
 #define DECODE_CHUNK 5     // tied pairs with an index >> shift below this are kept
-#define DECODE_EMIT 8      // x, y, z workgroups of the last stage, then
-#define DECODE_SELECT 12   // of each window of the stages over capacity: x, y, z, unused
-#define DECODE_BITMAP 260  // tied pairs of DECODE_CHUNK, a bit each
+#define DECODE_COUNTERS 8  // words up to here are 0 before each frame: preprocess sees to it
+#define DECODE_SELECT 8    // workgroups of each window of the stages over capacity: x, y, z, unused
+#define DECODE_BITMAP 256  // tied pairs of DECODE_CHUNK, a bit each
 #define DECODE_BITMAP_WORDS 2048
-#define DECODE_HISTOGRAM 2308
-#define DECODE_LIST 67844  // index and key of each listed pair
+#define DECODE_HISTOGRAM 2304
+#define DECODE_LIST 67840  // index and key of each listed pair
 #if defined(INTERFACE_DECODE) || defined(__STDC_VERSION__)
 // A pair as the host gets it.
 struct decode_record {
@@ -122,7 +122,7 @@ PUSH_BEGIN(decode_push)
     UINT block_first, block_end;            // channel blocks of this window
     UINT window_first;                      // element of the bound range where its first block begins
     UINT anchor_first;                      // first anchor of a cell in this window
-    UINT groups_all;                        // workgroups of the whole stage, all windows
+    UINT groups_all;                        // workgroups of a whole stage over capacity, all windows
     UINT capacity;
     UINT windows, window_x;                 // dispatches of a stage over capacity, and workgroups of each, x
     UINT window_y, window_y_last;           // y: of all but the last, of the last

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: effdet contributors
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // A picture of any size and format in one dispatch: resize into the top-left of the network input, colour conversion, normalisation. Linear
-// filters commute with the colour matrix, so the components are filtered each on its own grid and converted once.
+// filters commute with the colour matrix, so the components are filtered each on its own grid and converted once. Clears decode's counters, too.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #define INTERFACE_PREPROCESS
@@ -20,6 +20,7 @@ layout(set = 0, binding = 0, std430) readonly buffer Picture { uint words[]; };
 #define WORD(i) words[i]
 #endif
 OUTPUT(2, y); // [1][y_height * y_width][4]
+layout(set = 0, binding = 3, std430) writeonly buffer Scratch { uint scratch[]; }; // see DECODE_COUNTERS
 
 float sample_at(uint address)
 {
@@ -119,6 +120,8 @@ float filtered(axis h, axis v, uint offset, uint stride, uint step_bytes)
 void main()
 {
     const uint x = gl_GlobalInvocationID.x, row = gl_WorkGroupID.y;
+    if (row == 0 && x < DECODE_COUNTERS)
+        scratch[x] = 0;
     if (x >= push.y_width)
         return;
     vec4 value = vec4(params.fill_r, params.fill_g, params.fill_b, 0.0);

@@ -20,6 +20,16 @@ uint32_t decode_capacity(const struct model *model)
     return (uint32_t)MIN(wanted, all * (uint64_t)model->num_classes);
 }
 
+bool decode_may_overflow(const struct model *model, const struct graph *graph)
+{
+    const struct value *classes = graph_value(graph, graph->classes);
+    uint64_t most = (uint64_t)classes->pixels * (uint64_t)model_anchors_per_cell(model);
+    if (model->post.candidates != CANDIDATES_ARGMAX) {
+        most *= (uint64_t)model->num_classes;
+    }
+    return most > decode_capacity(model);
+}
+
 uint64_t decode_output_bytes(const struct model *model, const struct graph *graph)
 {
     return sizeof(struct decode_output) +

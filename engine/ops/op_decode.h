@@ -22,8 +22,23 @@ uint64_t decode_output_bytes(const struct model *model, const struct graph *grap
 uint64_t decode_scratch_bytes(const struct model *model, const struct graph *graph);
 // Parameters of a frame. score_threshold: 0..1; a hair more passes, so that the host decides.
 void decode_fill(struct decode_params *params, const struct model *model, double score_threshold);
-// Appends the dispatches (struct dispatch) that read graph->classes and graph->boxes and write
-// output. params: a struct decode_params at params_offset.
-bool op_decode_prepare(struct op_env *env, const struct model *model, struct buffer *params,
-                       uint64_t params_offset, struct buffer *output, struct buffer *scratch,
-                       GArray *dispatches, GError **error) WARN_UNUSED;
+// Whether more pairs than decode_capacity() can pass.
+bool decode_may_overflow(const struct model *model, const struct graph *graph);
+
+// What the dispatches of decode work on. params: a struct decode_params at params_offset.
+struct decode_buffers {
+    struct buffer *params, *output, *scratch;
+    uint64_t params_offset;
+};
+// Parts of decode; a set of bits. Frames below capacity need the first and the last; without the
+// second, of a frame over capacity only output->found is right. The scratch memory's first
+// DECODE_COUNTERS words must be 0 before (op_preprocess_prepare() clears them).
+enum decode_part {
+    DECODE_PART_LIST = 1,   // list what passes, unless the network's own kernels do
+    DECODE_PART_SELECT = 2, // the best of it, where there is too much; reads graph->classes
+    DECODE_PART_BOXES = 4   // of what is listed; reads graph->boxes, writes output
+};
+// Appends the dispatches (struct dispatch) of these parts, in order.
+bool op_decode_prepare(struct op_env *env, const struct model *model,
+                       const struct decode_buffers *buffers, unsigned parts, GArray *dispatches,
+                       GError **error) WARN_UNUSED;

@@ -198,8 +198,8 @@ static bool use_texel(const struct op_env *env, const struct buffer *staging)
 }
 
 bool op_preprocess_prepare(struct op_env *env, const struct preprocess *pre, struct buffer *staging,
-                           struct buffer *params, uint64_t params_offset, struct dispatch *dispatch,
-                           GError **error)
+                           struct buffer *params, uint64_t params_offset, struct buffer *scratch,
+                           struct dispatch *dispatch, GError **error)
 {
     const struct value *value = graph_value(env->graph, env->graph->input);
     if (staging->bytes > env->device->limits.storage_range) {
@@ -212,8 +212,9 @@ bool op_preprocess_prepare(struct op_env *env, const struct preprocess *pre, str
     }
     const bool texel = use_texel(env, staging);
     struct kernel kernel = {
-        .n_bindings = 3,
-        .bindings = {texel ? BINDING_TEXEL_U32 : BINDING_STORAGE, BINDING_UNIFORM, BINDING_STORAGE},
+        .n_bindings = 4,
+        .bindings = {texel ? BINDING_TEXEL_U32 : BINDING_STORAGE, BINDING_UNIFORM, BINDING_STORAGE,
+                     BINDING_STORAGE},
         .push_bytes = sizeof(struct preprocess_push),
         .n_spec = PREPROCESS_SPECS,
         .spec = {[PREPROCESS_SPEC_ANTIALIAS] = pre->filter == RESIZE_BILINEAR_AA,
@@ -228,7 +229,8 @@ bool op_preprocess_prepare(struct op_env *env, const struct preprocess *pre, str
     *dispatch = (struct dispatch){
         .bindings = {{staging, 0, staging->bytes, false},
                      {params, params_offset, sizeof(struct preprocess_params), false},
-                     {env->arena, value->offset, value->bytes, true}},
+                     {env->arena, value->offset, value->bytes, true},
+                     {scratch, 0, DECODE_COUNTERS * sizeof(uint32_t), true}},
         .groups = {(push.y_width + 63) / 64, push.y_height, 1},
         .op = "preprocess",
         .label = "preprocess",

@@ -114,12 +114,10 @@ static EffdetResult *rig_detect(struct rig *rig, const struct range_case *test)
     bool ok =
         post_filter_init(&rig->slot.filter, checkpoint_model(rig->checkpoint), &filter, &error) &&
         slot_submit(&rig->slot, &rig->context, &frame, &error) &&
-        recorder_wait(rig->slot.recorder, UINT64_MAX, &done, &error);
+        slot_wait(&rig->slot, &rig->context, UINT64_MAX, &done, &error);
     g_assert_no_error(error);
     g_assert_true(ok && done);
     const struct decode_output *output = rig->slot.output.map;
-    ok = buffer_invalidate(&rig->slot.output, rig->device, 0, rig->slot.output.bytes, &error);
-    g_assert_true(ok);
     EffdetResult *result = result_pool_take(rig->results, post_capacity(rig->post, output));
     post_run(rig->post, output, &rig->slot.filter, &rig->slot.letterbox, result);
     return result;
@@ -280,7 +278,7 @@ static void run(const struct range_case *test, bool half, uint64_t range, uint64
     outcome->result = rig_detect(&rig, test);
     heads_read(&outcome->heads, &rig);
     check_candidates(&rig, &outcome->heads);
-    outcome->dispatches = (guint)recorder_dispatches(rig.slot.recorder);
+    outcome->dispatches = (guint)recorder_dispatches(rig.slot.passes[PASS_QUICK].recorder);
     rig_finish(&rig);
 }
 

@@ -46,7 +46,7 @@ struct rig {
     struct kernels *kernels;
     struct graph *graph;
     struct model model;
-    struct buffer arena, staging, params;
+    struct buffer arena, staging, params, scratch;
     struct op_env env;
 };
 
@@ -68,7 +68,8 @@ static void rig_init(struct rig *rig, bool half, int height, int width, enum con
                           &error) &&
               buffer_init(&rig->staging, rig->device, 1 << 21, MEMORY_UPLOAD, &error) &&
               buffer_init(&rig->params, rig->device, sizeof(struct preprocess_params),
-                          MEMORY_UPLOAD, &error);
+                          MEMORY_UPLOAD, &error) &&
+              buffer_init(&rig->scratch, rig->device, 256, MEMORY_READBACK, &error);
     g_assert_no_error(error);
     g_assert_true(ok);
     rig->env = (struct op_env){.device = rig->device,
@@ -83,6 +84,7 @@ static void rig_finish(struct rig *rig)
     buffer_finish(&rig->arena, rig->device);
     buffer_finish(&rig->staging, rig->device);
     buffer_finish(&rig->params, rig->device);
+    buffer_finish(&rig->scratch, rig->device);
     kernels_free(&rig->kernels);
     graph_free(&rig->graph);
     model_finish(&rig->model);
@@ -114,18 +116,25 @@ static float *run(struct rig *rig, const EffdetFrame *frame, struct letterbox *b
     bool done = false;
     g_assert_true(frame_validate(frame, &error));
     upload(rig, frame, box);
+    memset(rig->scratch.map, 0xff, rig->scratch.bytes);
     struct recorder *recorder = recorder_new(rig->device, 1, 0, &error);
     g_assert_nonnull(recorder);
     bool ok = op_preprocess_prepare(&rig->env, &rig->model.pre, &rig->staging, &rig->params, 0,
-                                    &dispatch, &error) &&
+                                    &rig->scratch, &dispatch, &error) &&
               buffer_flush(&rig->staging, rig->device, 0, rig->staging.bytes, &error) &&
               buffer_flush(&rig->params, rig->device, 0, rig->params.bytes, &error) &&
+              buffer_flush(&rig->scratch, rig->device, 0, rig->scratch.bytes, &error) &&
               recorder_begin(recorder, &error) && recorder_dispatch(recorder, &dispatch, &error) &&
               recorder_end(recorder, &error) && recorder_submit(recorder, &error) &&
               recorder_wait(recorder, UINT64_MAX, &done, &error);
     g_assert_no_error(error);
     g_assert_true(ok && done);
     recorder_free(&recorder);
+    g_assert_true(buffer_invalidate(&rig->scratch, rig->device, 0, rig->scratch.bytes, &error));
+    for (int i = 0; i <= DECODE_COUNTERS; i++) {
+        uint32_t word = ((const uint32_t *)rig->scratch.map)[i];
+        g_assert_cmpuint(word, ==, i < DECODE_COUNTERS ? 0 : UINT32_MAX);
+    }
     g_autofree guint8 *raw = g_malloc(value->bytes);
     ok = buffer_read(&rig->arena, rig->device, value->offset, raw, value->bytes, &error);
     g_assert_true(ok);
