@@ -11,6 +11,12 @@
 #include "activation.glsl"
 #define SPAN ((COLS - 1) * STRIDE + KERNEL) // input columns of a tile
 #define LINES ((ROWS - 1) * STRIDE + KERNEL)
+// GPUs keep weights in scalar registers, which 25 of them overflow: a row at a time there.
+#if KERNEL == 5 && !TEXEL
+#define LINE_LOOP [[dont_unroll]]
+#else
+#define LINE_LOOP [[unroll]]
+#endif
 
 layout(local_size_x_id = SPEC_LOCAL_SIZE) in;
 layout(constant_id = DEPTHWISE_SPEC_LEVELS) const uint LEVELS = 1;
@@ -56,10 +62,7 @@ void main()
     const vec4 start = LOAD_FLOAT(bias, weight_block);
     [[unroll]] for (int i = 0; i < ROWS * COLS; i++)
         sum[i] = start;
-    vec4 weight[KERNEL * KERNEL];
-    [[unroll]] for (int i = 0; i < KERNEL * KERNEL; i++)
-        weight[i] = LOAD(weights, weight_block * (KERNEL * KERNEL) + i);
-    [[unroll]] for (int line = 0; line < LINES; line++) {
+    LINE_LOOP for (int line = 0; line < LINES; line++) {
         const int in_y = from.y + line;
         const int row_start = int(x_level + x_block * push.x_pitch) + clamp(in_y, 0, size.y - 1) * size.x;
         vec4 v[SPAN];
@@ -75,7 +78,7 @@ void main()
                 continue;
             [[unroll]] for (int c = 0; c < COLS; c++) {
                 [[unroll]] for (int i = 0; i < KERNEL; i++)
-                    sum[r * COLS + c] += weight[tap * KERNEL + i] * v[c * STRIDE + i];
+                    sum[r * COLS + c] += LOAD(weights, weight_block * (KERNEL * KERNEL) + tap * KERNEL + i) * v[c * STRIDE + i];
             }
         }
     }

@@ -10,6 +10,12 @@
 #include "interface.h"
 #include "activation.glsl"
 #define BLOCKS (CHANNELS / 4)
+// GPUs keep weights in scalar registers, which nine taps of 16 channels overflow.
+#if TEXEL
+#define ROLLED
+#else
+#define ROLLED [[dont_unroll]]
+#endif
 
 layout(local_size_x_id = SPEC_LOCAL_SIZE) in;
 
@@ -36,7 +42,7 @@ void main()
         [[unroll]] for (uint p = 0; p < PIXELS; p++)
             sum[p * BLOCKS + b] = start;
     }
-    for (int line = 0; line < 3; line++) {
+    ROLLED for (int line = 0; line < 3; line++) {
         [[unroll]] for (int i = 0; i < 3; i++) {
             vec3 v[PIXELS];
             [[unroll]] for (uint p = 0; p < PIXELS; p++) {
