@@ -236,6 +236,11 @@ int kernels_count(const struct kernels *kernels)
     return (int)kernels->kernels->len;
 }
 
+const struct kernel *kernels_at(const struct kernels *kernels, int index)
+{
+    return g_ptr_array_index(kernels->kernels, index);
+}
+
 bool kernels_cache_hit(const struct kernels *kernels)
 {
     return kernels->cache_hit;

@@ -50,5 +50,6 @@ void kernels_free(struct kernels **kernels);
 const struct kernel *kernels_get(struct kernels *kernels, const struct kernel *wanted,
                                  GError **error) WARN_UNUSED;
 int kernels_count(const struct kernels *kernels);
+const struct kernel *kernels_at(const struct kernels *kernels, int index); // in order of making
 bool kernels_cache_hit(const struct kernels *kernels); // a valid cache file was read
 void kernels_save(struct kernels *kernels);            // temp file + rename; failure is only logged
