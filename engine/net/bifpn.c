@@ -91,6 +91,8 @@ static int combine(struct builder *builder, const struct fpn_node *fpn, const in
     struct node *node = builder_node(builder, OP_NODE, inputs[0], sum, "%s.sum", tag);
     node->n_inputs = fpn->n_inputs;
     memcpy(node->inputs, inputs, sizeof(int) * (size_t)fpn->n_inputs);
+    node->pad = arch->pad;
+    node->pool_padding = builder->model->pool_padding;
     node->fusion = fpn->quad ? arch->quad_fusion : arch->fusion;
     if (node->fusion != FUSION_SUM) {
         g_snprintf(node->edge_weights, NAME_SIZE, "%s.combine.edge_weights", prefix);

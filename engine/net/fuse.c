@@ -99,6 +99,7 @@ void graph_fuse(struct graph *graph, const struct fuse_options *options)
         {fuse_sums, options->sums || options->separable},
         {fuse_separable, options->separable},
         {fuse_squeeze_scale, options->squeeze_products > 0},
+        {fuse_chain, options->chain_pixels > 0},
     };
     struct pass pass = {
         .graph = graph, .options = options, .dead = g_array_new(FALSE, TRUE, sizeof(gboolean))};

@@ -33,6 +33,8 @@ void fuse_activation(struct pass *pass, int index);
 void fuse_levels(struct pass *pass, int index);
 void fuse_sums(struct pass *pass, int index);
 void fuse_separable(struct pass *pass, int index);
+// fuse_chain.c:
+void fuse_chain(struct pass *pass, int index);
 // fuse_parts.c:
 void fuse_laterals(struct pass *pass, int index);
 void fuse_heads(struct pass *pass, int index);

@@ -145,20 +145,22 @@ static bool emit_window(struct op_env *env, const struct node *node, const struc
 
 // All parts in one dispatch; where they exceed the storage range, each in dispatches of its own.
 static bool emit_windows(struct op_env *env, const struct node *node, const struct variant *variant,
-                         struct binding weights, struct binding bias, int most, GError **error)
+                         struct binding weights, struct binding bias, int most, int x_most,
+                         GError **error)
 {
     int blocks = channel_blocks(graph_value(env->graph, node->output)->channels);
     int x_blocks = channel_blocks(graph_value(env->graph, node->inputs[0])->channels);
     const struct part whole = {.channels = 4 * blocks};
-    if (most >= MAX(blocks, x_blocks)) {
+    int each = MIN(most, x_most);
+    if (most >= blocks && x_most >= x_blocks) {
         struct window window = {0, blocks, 0, x_blocks};
         return emit_window(env, node, variant, weights, bias, window, error);
     }
     for (int p = 0; p < MAX(1, node->n_parts); p++) {
         const struct part *part = node->n_parts > 1 ? &node->parts[p] : &whole;
         int end = channel_blocks(part->channels);
-        for (int block = 0; block < end; block += most) {
-            int count = MIN(most, end - block);
+        for (int block = 0; block < end; block += each) {
+            int count = MIN(each, end - block);
             struct window window = {part->first_output / 4 + block, count,
                                     part->first_input / 4 + block, count};
             if (!emit_window(env, node, variant, weights, bias, window, error)) {
@@ -218,9 +220,10 @@ static bool check(const struct op_env *env, const struct node *node, const struc
 bool op_depthwise_dispatch(struct op_env *env, const struct node *node, const struct folded *folded,
                            GError **error)
 {
-    const int values[] = {node->inputs[0], node->output, node->partial};
-    int window, blocks = channel_blocks(folded->outputs);
-    if (!check(env, node, folded, error) || !op_window(env, values, 3, &window, error)) {
+    const int written[] = {node->output, node->partial};
+    int window, x_window, blocks = channel_blocks(folded->outputs);
+    if (!check(env, node, folded, error) || !op_window(env, written, 2, &window, error) ||
+        !op_window(env, &node->inputs[0], 1, &x_window, error)) {
         return false;
     }
     struct shape shape = {graph_value(env->graph, node->output), MIN(window, blocks), node->kernel,
@@ -235,7 +238,7 @@ bool op_depthwise_dispatch(struct op_env *env, const struct node *node, const st
         padded[c] = folded->bias[c];
     }
     struct binding bias = op_pack(env, padded, (size_t)blocks * 4, false);
-    return emit_windows(env, node, variant, weights, bias, window, error);
+    return emit_windows(env, node, variant, weights, bias, window, x_window, error);
 }
 
 bool op_depthwise_prepare(struct op_env *env, const struct node *node, GError **error)

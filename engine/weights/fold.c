@@ -101,6 +101,16 @@ bool fold_node(struct checkpoint *checkpoint, const struct graph *graph, const s
     return true;
 }
 
+float *fold_depthwise(struct checkpoint *checkpoint, const struct part *part, GError **error)
+{
+    const int64_t shape[4] = {part->inputs, 1, 3, 3};
+    g_autofree float *weight = g_new(float, (gsize)part->inputs * 9);
+    if (!checkpoint_read(checkpoint, part->depthwise, shape, 4, weight, error)) {
+        return NULL;
+    }
+    return g_steal_pointer(&weight);
+}
+
 void folded_finish(struct folded *folded)
 {
     g_clear_pointer(&folded->weight, g_free);
@@ -111,7 +121,7 @@ void folded_finish(struct folded *folded)
 bool fold_squeeze(struct checkpoint *checkpoint, const struct graph *graph, const struct node *node,
                   struct squeeze_weights *weights, GError **error)
 {
-    int channels = graph_value(graph, node->output)->channels;
+    int channels = graph_value(graph, node->partial)->channels;
     int squeezed = node->squeeze;
     const int64_t reduce[4] = {squeezed, channels, 1, 1}, expand[4] = {channels, squeezed, 1, 1};
     *weights = (struct squeeze_weights){

@@ -21,8 +21,12 @@ struct folded {
 // between the parts are zero.
 bool fold_node(struct checkpoint *checkpoint, const struct graph *graph, const struct node *node,
                struct folded *folded, GError **error) WARN_UNUSED;
+// Depthwise weights [inputs][3][3] of a part of a SEPARABLE node, owned; NULL with *error.
+float *fold_depthwise(struct checkpoint *checkpoint, const struct part *part,
+                      GError **error) WARN_UNUSED;
 void folded_finish(struct folded *folded);
-// SQUEEZE: FC1 [squeeze][C], bias [squeeze], FC2 [C][squeeze], bias [C]; four owned arrays.
+// SQUEEZE, POINTWISE with partial: FC1 [squeeze][C], bias [squeeze], FC2 [C][squeeze], bias [C];
+// four owned arrays.
 struct squeeze_weights {
     float *reduce, *reduce_bias, *expand, *expand_bias;
 };
