@@ -9,6 +9,26 @@
 #include <stdlib.h>
 #include <string.h>
 
+// What the slower devices of a class reach: multiply-adds and bytes a nanosecond.
+static const struct {
+    double gflops, gbytes_s;
+} speeds[] = {
+    [CLASS_CPU_OLD] = {10, 2}, // of one core
+    [CLASS_CPU_NEW] = {15, 3}, // likewise
+    [CLASS_NVIDIA] = {500, 50},  [CLASS_AMD_GCN] = {300, 30}, [CLASS_AMD_RDNA] = {500, 50},
+    [CLASS_INTEL] = {100, 15},   [CLASS_ADRENO] = {50, 8},    [CLASS_MALI] = {30, 6},
+    [CLASS_DEFAULT] = {100, 10},
+};
+
+double network_estimate_us(const struct network *network, const struct dispatch *dispatch)
+{
+    const struct device *device = network->device;
+    double cores = device->is_cpu ? (double)g_get_num_processors() : 1;
+    return (dispatch->flops / speeds[device->device_class].gflops +
+            dispatch->bytes_moved / speeds[device->device_class].gbytes_s) /
+           cores / 1000;
+}
+
 static bool prepare_ops(struct network *network, GError **error)
 {
     struct op_env *env = &network->env;
@@ -61,6 +81,10 @@ bool network_init(struct network *network, struct device *device, struct checkpo
     g_clear_pointer(&network->env.packed, g_byte_array_unref);
     network->env.checkpoint = NULL;
     network->env.tuning = NULL;
+    for (guint i = 0; i < network->dispatches->len; i++) {
+        struct dispatch *dispatch = &g_array_index(network->dispatches, struct dispatch, i);
+        dispatch->estimate_us = network_estimate_us(network, dispatch);
+    }
     return true;
 
 error:

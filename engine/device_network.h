@@ -39,6 +39,8 @@ bool network_run(struct network *network, GError **error) WARN_UNUSED;
 // Records every dispatch; with a timestamp before and after each, whose indices go to marks[n + 1],
 // unless marks is NULL.
 struct recorder *network_record(struct network *network, int *marks, GError **error) WARN_UNUSED;
+// What a dispatch may take on the device, microseconds: a cautious guess from FLOPs and bytes.
+double network_estimate_us(const struct network *network, const struct dispatch *dispatch);
 // Median time of each dispatch over `runs` runs, microseconds; -1 without timestamps. Waits.
 bool network_time(struct network *network, int runs, double *us, GError **error) WARN_UNUSED;
 // Reads a value of the arena as [channels][height][width] of one level. Waits.

@@ -121,8 +121,27 @@ static void fill_info(EffdetEngine *engine, bool half, bool cpu_plan)
     };
 }
 
-// One small dark frame: drivers compile at the first dispatch. Nothing passes the threshold, so
-// that the full pass is compiled only where it is needed. *frame_us: how long it took.
+static bool make_slots(EffdetEngine *engine, int depth, GError **error)
+{
+    while (engine->n_slots < depth) {
+        if (!slot_init(&engine->slots[engine->n_slots], &engine->context, error)) {
+            return false;
+        }
+        engine->n_slots++;
+    }
+    return true;
+}
+
+static void free_slots(EffdetEngine *engine)
+{
+    while (engine->n_slots > 0) {
+        slot_finish(&engine->slots[--engine->n_slots], &engine->context);
+    }
+}
+
+// One small dark frame: drivers compile at the first dispatch, and it shows how long the network's
+// dispatches take. Nothing passes the threshold, so that the full pass is compiled only where it is
+// needed. *frame_us: how long it took.
 static bool warm_up(EffdetEngine *engine, gint64 *frame_us, GError **error)
 {
     static const guint8 dark[64 * 96];
@@ -132,13 +151,16 @@ static bool warm_up(EffdetEngine *engine, gint64 *frame_us, GError **error)
                          .height = 64,
                          .planes = {{dark, 64}, {dark + 64 * 64, 64}}};
     EffdetResult *result = NULL;
-    if (!effdet_engine_set_filter(engine, &filter, error) ||
+    frame_context_measure(&engine->context);
+    if (!make_slots(engine, 1, error) || !effdet_engine_set_filter(engine, &filter, error) ||
         effdet_engine_submit(engine, &frame, NULL, error) != EFFDET_OK ||
         effdet_engine_collect(engine, -1, &result, error) != EFFDET_OK) {
         return false;
     }
     *frame_us = result->latency_us;
     effdet_result_free(&result);
+    frame_context_learn(&engine->context, &engine->slots[0]);
+    free_slots(engine);
     return true;
 }
 
@@ -191,18 +213,13 @@ static bool build(EffdetEngine *engine, const EffdetEngineParams *params, GError
     }
     engine->post = post_new(model);
     engine->results = result_pool_new();
-    int depth = params->queue_depth ? (int)params->queue_depth : DEFAULT_QUEUE_DEPTH;
-    while (engine->n_slots < depth) {
-        if (!slot_init(&engine->slots[engine->n_slots], &engine->context, error)) {
-            return false;
-        }
-        engine->n_slots++;
-    }
     EffdetFilter filter = {
         .score_threshold = (float)model->suggested_score_threshold,
         .iou_threshold = (float)model->post.nms_iou,
         .max_detections = model->post.max_detections ? (guint)model->post.max_detections : 100};
-    if (!warm_up(engine, &frame_us, error) || !effdet_engine_set_filter(engine, &filter, error)) {
+    int depth = params->queue_depth ? (int)params->queue_depth : DEFAULT_QUEUE_DEPTH;
+    if (!warm_up(engine, &frame_us, error) || !make_slots(engine, depth, error) ||
+        !effdet_engine_set_filter(engine, &filter, error)) {
         return false;
     }
     engine->timeout_ms = frame_timeout_ms(params->gpu_timeout_ms, frame_us);
@@ -240,9 +257,7 @@ void effdet_engine_free(EffdetEngine **engine)
     if (!self) {
         return;
     }
-    for (int i = 0; i < self->n_slots; i++) {
-        slot_finish(&self->slots[i], &self->context);
-    }
+    free_slots(self);
     frame_context_finish(&self->context);
     network_finish(&self->network);
     post_free(&self->post);

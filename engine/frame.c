@@ -25,13 +25,51 @@ void frame_context_finish(struct frame_context *context)
 {
     if (context->network) {
         buffer_finish(&context->scratch, context->network->device);
+        g_clear_pointer(&context->marks, g_free);
         context->network = NULL;
     }
 }
 
-static bool record_all(struct pass *pass, const struct network *network, const GArray *decode,
+void frame_context_measure(struct frame_context *context)
+{
+    context->marks = g_new(int, context->network->dispatches->len + 1);
+}
+
+// A driver that compiles at the first dispatch makes the first frame no measure: the estimate
+// bounds it on CPUs, which have no watchdog.
+void frame_context_learn(struct frame_context *context, const struct slot *slot)
+{
+    const struct network *network = context->network;
+    struct recorder *recorder = slot->passes[slot->kind].recorder;
+    for (guint i = 0; i < network->dispatches->len; i++) {
+        struct dispatch *dispatch = &g_array_index(network->dispatches, struct dispatch, i);
+        int64_t ns = recorder_elapsed_ns(recorder, context->marks[i], context->marks[i + 1]);
+        double us = (double)ns / 1000;
+        if (ns >= 0 && !(network->device->is_cpu && us > dispatch->estimate_us)) {
+            dispatch->estimate_us = us;
+        }
+    }
+    g_clear_pointer(&context->marks, g_free);
+}
+
+static bool record_dispatches(struct recorder *recorder, const GArray *dispatches, int *marks,
+                              GError **error)
+{
+    for (guint i = 0; i < dispatches->len; i++) {
+        if (!recorder_dispatch(recorder, &g_array_index(dispatches, struct dispatch, i), error)) {
+            return false;
+        }
+        if (marks) {
+            marks[i + 1] = recorder_timestamp(recorder);
+        }
+    }
+    return true;
+}
+
+static bool record_all(struct pass *pass, const struct frame_context *context, const GArray *decode,
                        const struct dispatch *preprocess, GError **error)
 {
+    const struct network *network = context->network;
     struct recorder *recorder = pass->recorder;
     if (!recorder_begin(recorder, error)) {
         return false;
@@ -44,17 +82,15 @@ static bool record_all(struct pass *pass, const struct network *network, const G
         return false;
     }
     pass->marks[MARK_PREPROCESSED] = recorder_timestamp(recorder);
-    for (guint i = 0; i < network->dispatches->len; i++) {
-        const struct dispatch *dispatch = &g_array_index(network->dispatches, struct dispatch, i);
-        if (!recorder_dispatch(recorder, dispatch, error)) {
-            return false;
-        }
+    if (context->marks) {
+        context->marks[0] = pass->marks[MARK_PREPROCESSED];
+    }
+    if (!record_dispatches(recorder, network->dispatches, context->marks, error)) {
+        return false;
     }
     pass->marks[MARK_NETWORK] = recorder_timestamp(recorder);
-    for (guint i = 0; i < decode->len; i++) {
-        if (!recorder_dispatch(recorder, &g_array_index(decode, struct dispatch, i), error)) {
-            return false;
-        }
+    if (!record_dispatches(recorder, decode, NULL, error)) {
+        return false;
     }
     pass->marks[MARK_END] = recorder_timestamp(recorder);
     return recorder_end(recorder, error);
@@ -72,10 +108,17 @@ static bool record_pass(struct slot *slot, struct frame_context *context, enum p
                                            DECODE_PARAMS_OFFSET};
     struct dispatch preprocess;
     g_autoptr(GArray) decode = g_array_new(FALSE, TRUE, sizeof(struct dispatch));
-    return op_preprocess_prepare(&network->env, &context->model->pre, &slot->staging, &slot->params,
-                                 0, &context->scratch, &preprocess, error) &&
-           op_decode_prepare(&network->env, context->model, &buffers, parts[kind], decode, error) &&
-           record_all(&slot->passes[kind], network, decode, &preprocess, error);
+    if (!op_preprocess_prepare(&network->env, &context->model->pre, &slot->staging, &slot->params,
+                               0, &context->scratch, &preprocess, error) ||
+        !op_decode_prepare(&network->env, context->model, &buffers, parts[kind], decode, error)) {
+        return false;
+    }
+    preprocess.estimate_us = network_estimate_us(network, &preprocess);
+    for (guint i = 0; i < decode->len; i++) {
+        struct dispatch *dispatch = &g_array_index(decode, struct dispatch, i);
+        dispatch->estimate_us = network_estimate_us(network, dispatch);
+    }
+    return record_all(&slot->passes[kind], context, decode, &preprocess, error);
 }
 
 static bool record(struct slot *slot, struct frame_context *context, GError **error)
@@ -84,13 +127,15 @@ static bool record(struct slot *slot, struct frame_context *context, GError **er
            (!slot->passes[PASS_FULL].recorder || record_pass(slot, context, PASS_FULL, error));
 }
 
-static bool make_recorders(struct slot *slot, const struct network *network,
-                           const struct model *model, GError **error)
+static bool make_recorders(struct slot *slot, const struct frame_context *context, GError **error)
 {
+    const struct network *network = context->network;
     int n = (int)network->dispatches->len + EXTRA_DISPATCHES;
-    int passes = decode_may_overflow(model, network->graph) ? N_PASSES : 1;
+    int marks = N_MARKS + (context->marks ? n : 0);
+    int passes =
+        decode_may_overflow(context->model, network->graph) && !context->marks ? N_PASSES : 1;
     for (int i = 0; i < passes; i++) {
-        slot->passes[i].recorder = recorder_new(network->device, n, N_MARKS, error);
+        slot->passes[i].recorder = recorder_new(network->device, n, marks, error);
         if (!slot->passes[i].recorder) {
             return false;
         }
@@ -104,7 +149,7 @@ bool slot_init(struct slot *slot, struct frame_context *context, GError **error)
     struct device *device = network->device;
     *slot = (struct slot){0};
     bool ok =
-        make_recorders(slot, network, context->model, error) &&
+        make_recorders(slot, context, error) &&
         buffer_init(&slot->staging, device, MIN(STAGING_BYTES, device->limits.storage_range),
                     MEMORY_UPLOAD, error) &&
         buffer_init(&slot->params, device, DECODE_PARAMS_OFFSET + sizeof(struct decode_params),
@@ -220,8 +265,9 @@ bool slot_wait(struct slot *slot, struct frame_context *context, uint64_t timeou
         return true;
     }
     g_atomic_int_set(&context->full_frames, FULL_FRAMES);
-    return slot->kind == PASS_FULL || (submit_pass(slot, PASS_FULL, error) &&
-                                       slot_wait(slot, context, timeout_ns, done, error));
+    return slot->kind == PASS_FULL || !slot->passes[PASS_FULL].recorder ||
+           (submit_pass(slot, PASS_FULL, error) &&
+            slot_wait(slot, context, timeout_ns, done, error));
 }
 
 gint64 slot_elapsed_us(const struct slot *slot, int from, int to)

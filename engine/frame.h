@@ -16,6 +16,7 @@ struct frame_context {
     const struct model *model;
     struct buffer scratch; // decode's counters; frames on one queue do not overlap
     gint full_frames;      // so many of the next frames are decoded in full; atomic
+    int *marks;            // timestamps around the network's dispatches, or NULL: do not measure
 };
 
 bool frame_context_init(struct frame_context *context, struct network *network,
@@ -44,6 +45,12 @@ struct slot {
     struct post_filter filter;
     struct letterbox letterbox;
 };
+
+// Makes slots that time the network's dispatches.
+void frame_context_measure(struct frame_context *context);
+// The network's estimates become what the frame that is done took: slots made from now on are split
+// into pieces by them.
+void frame_context_learn(struct frame_context *context, const struct slot *slot);
 
 bool slot_init(struct slot *slot, struct frame_context *context, GError **error) WARN_UNUSED;
 // Waits for the slot's frame. Accepts a zeroed or half-made slot.

@@ -47,6 +47,7 @@ static void print_help(void)
          "                      \"effdet devices\" names them\n"
          "  EFFDET_VARIANT      kernel variants to force: op:name,...\n"
          "  EFFDET_BARRIERS     \"all\": a barrier after every dispatch\n"
+         "  EFFDET_SUBMIT_MS    longest piece of work given to the device at once (50)\n"
          "  EFFDET_POISON       \"1\": fill the device's memory with NaN before the first frame\n"
          "  EFFDET_LOG          messages on stderr up to error (default), warning, info or debug");
 }

@@ -1,6 +1,6 @@
 // SPDX-FileCopyrightText: effdet contributors
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// Recording and submitting one static command buffer. Which barriers are needed is decided in
+// Recording and submitting static command buffers. Which barriers are needed is decided in
 // hazards.c, descriptor sets are made in bindings.c.
 #include "gpu/recorder.h"
 
@@ -10,10 +10,15 @@
 #include "gpu/bindings.h"
 #include "gpu/hazards.h"
 
+#define SUBMIT_LIMIT_MS 50 // the strictest watchdogs reset a device after some hundreds
+
 struct recorder {
     struct device *device;
     VkCommandPool pool;
-    VkCommandBuffer commands;
+    GArray *pieces;           // VkCommandBuffer; kept to be recorded again
+    guint n_pieces;           // recorded
+    VkCommandBuffer commands; // the last of them
+    double piece_us, limit_us;
     VkFence fence;
     VkQueryPool queries;
     int max_timestamps, n_timestamps;
@@ -25,6 +30,38 @@ struct recorder {
     struct bindings bindings;
 };
 
+// Milliseconds of a piece at most.
+static double submit_limit_ms(void)
+{
+    const char *wanted = g_getenv("EFFDET_SUBMIT_MS");
+    return wanted ? g_ascii_strtod(wanted, NULL) : SUBMIT_LIMIT_MS;
+}
+
+// The next command buffer, which begins.
+static bool begin_piece(struct recorder *recorder, GError **error)
+{
+    struct device *device = recorder->device;
+    if (recorder->n_pieces == recorder->pieces->len) {
+        VkCommandBufferAllocateInfo info = {
+            .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
+            .commandPool = recorder->pool,
+            .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
+            .commandBufferCount = 1,
+        };
+        VkCommandBuffer commands;
+        VK(device, vkAllocateCommandBuffers(device->handle, &info, &commands));
+        g_array_append_val(recorder->pieces, commands);
+    }
+    recorder->commands = g_array_index(recorder->pieces, VkCommandBuffer, recorder->n_pieces);
+    recorder->n_pieces++;
+    recorder->piece_us = 0;
+    VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
+    VK(device, vkBeginCommandBuffer(recorder->commands, &begin));
+    return true;
+error:
+    return false;
+}
+
 static bool make_objects(struct recorder *recorder, GError **error)
 {
     struct device *device = recorder->device;
@@ -34,13 +71,6 @@ static bool make_objects(struct recorder *recorder, GError **error)
         .queueFamilyIndex = device->queue_family,
     };
     VK(device, vkCreateCommandPool(device->handle, &pool, NULL, &recorder->pool));
-    VkCommandBufferAllocateInfo commands = {
-        .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
-        .commandPool = recorder->pool,
-        .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
-        .commandBufferCount = 1,
-    };
-    VK(device, vkAllocateCommandBuffers(device->handle, &commands, &recorder->commands));
     VkFenceCreateInfo fence = {.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO};
     VK(device, vkCreateFence(device->handle, &fence, NULL, &recorder->fence));
     if (recorder->max_timestamps > 0) {
@@ -63,6 +93,8 @@ struct recorder *recorder_new(struct device *device, int max_dispatches, int max
     recorder->device = device;
     recorder->max_timestamps = device->features.timestamps ? max_timestamps : 0;
     recorder->barrier_after_all = g_strcmp0(g_getenv("EFFDET_BARRIERS"), "all") == 0;
+    recorder->limit_us = submit_limit_ms() * 1000;
+    recorder->pieces = g_array_new(FALSE, FALSE, sizeof(VkCommandBuffer));
     hazards_init(&recorder->hazards);
     bindings_init(&recorder->bindings, device, max_dispatches);
     if (!make_objects(recorder, error)) {
@@ -90,9 +122,10 @@ void recorder_free(struct recorder **pointer)
     if (recorder->fence) {
         device->vk.vkDestroyFence(device->handle, recorder->fence, NULL);
     }
-    if (recorder->pool) { // frees the command buffer as well
+    if (recorder->pool) { // frees the command buffers as well
         device->vk.vkDestroyCommandPool(device->handle, recorder->pool, NULL);
     }
+    g_array_unref(recorder->pieces);
     g_free(recorder);
 }
 
@@ -132,8 +165,10 @@ bool recorder_begin(struct recorder *recorder, GError **error)
     recorder->n_timestamps = 0;
     hazards_reset(&recorder->hazards);
     bindings_reset(&recorder->bindings);
-    VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
-    VK(device, vkBeginCommandBuffer(recorder->commands, &begin));
+    recorder->n_pieces = 0;
+    if (!begin_piece(recorder, error)) {
+        return false;
+    }
     if (recorder->queries) {
         device->vk.vkCmdResetQueryPool(recorder->commands, recorder->queries, 0,
                                        (uint32_t)recorder->max_timestamps);
@@ -141,8 +176,6 @@ bool recorder_begin(struct recorder *recorder, GError **error)
     const unsigned all = KIND_COMPUTE | KIND_TRANSFER | KIND_INDIRECT;
     put_barrier(recorder, all, all);
     return true;
-error:
-    return false;
 }
 
 static struct access binding_access(const struct binding *binding)
@@ -151,13 +184,30 @@ static struct access binding_access(const struct binding *binding)
                            binding->offset + binding->bytes, binding->write, KIND_COMPUTE};
 }
 
+// Ends the piece where this dispatch would make it too long.
+static bool split(struct recorder *recorder, const struct dispatch *dispatch, GError **error)
+{
+    struct device *device = recorder->device;
+    if (recorder->piece_us > 0 && recorder->piece_us + dispatch->estimate_us > recorder->limit_us) {
+        VK(device, vkEndCommandBuffer(recorder->commands));
+        if (!begin_piece(recorder, error)) {
+            return false;
+        }
+    }
+    recorder->piece_us += dispatch->estimate_us;
+    return true;
+error:
+    return false;
+}
+
 bool recorder_dispatch(struct recorder *recorder, const struct dispatch *dispatch, GError **error)
 {
     struct device *device = recorder->device;
     const struct kernel *kernel = dispatch->kernel;
     VkDescriptorSet set;
     if (!bindings_check(device, dispatch, error) ||
-        !bindings_make(&recorder->bindings, dispatch, &set, error)) {
+        !bindings_make(&recorder->bindings, dispatch, &set, error) ||
+        !split(recorder, dispatch, error)) {
         return false;
     }
     struct access accesses[MAX_BINDINGS + 1];
@@ -250,10 +300,39 @@ int recorder_dispatches(const struct recorder *recorder)
     return recorder->n_dispatches;
 }
 
+int recorder_submits(const struct recorder *recorder)
+{
+    return (int)recorder->n_pieces;
+}
+
 static bool check_lost(struct device *device, const char *call, GError **error)
 {
     return !g_atomic_int_get(&device->lost) ||
            device_error(device, VK_ERROR_DEVICE_LOST, call, error);
+}
+
+// The fence of the last piece tells that all are done. The lock is held throughout, because others
+// may use the same memory.
+static VkResult submit_pieces(struct recorder *recorder)
+{
+    struct device *device = recorder->device;
+    VkResult result = VK_SUCCESS;
+    g_mutex_lock(device->queue_lock);
+    for (guint i = 0; i < recorder->n_pieces && result == VK_SUCCESS; i++) {
+        VkSubmitInfo submit = {
+            .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
+            .commandBufferCount = 1,
+            .pCommandBuffers = &g_array_index(recorder->pieces, VkCommandBuffer, i),
+        };
+        bool last = i + 1 == recorder->n_pieces;
+        result = device->vk.vkQueueSubmit(device->queue, 1, &submit,
+                                          last ? recorder->fence : VK_NULL_HANDLE);
+        if (result != VK_SUCCESS && i > 0) { // no fence will tell when the others are done
+            device->vk.vkQueueWaitIdle(device->queue);
+        }
+    }
+    g_mutex_unlock(device->queue_lock);
+    return result;
 }
 
 bool recorder_submit(struct recorder *recorder, GError **error)
@@ -270,14 +349,7 @@ bool recorder_submit(struct recorder *recorder, GError **error)
         return false;
     }
     VK(device, vkResetFences(device->handle, 1, &recorder->fence));
-    VkSubmitInfo submit = {
-        .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
-        .commandBufferCount = 1,
-        .pCommandBuffers = &recorder->commands,
-    };
-    g_mutex_lock(device->queue_lock);
-    VkResult result = device->vk.vkQueueSubmit(device->queue, 1, &submit, recorder->fence);
-    g_mutex_unlock(device->queue_lock);
+    VkResult result = submit_pieces(recorder);
     if (result != VK_SUCCESS) {
         return device_error(device, result, "vkQueueSubmit", error);
     }

@@ -1,8 +1,10 @@
 // SPDX-FileCopyrightText: effdet contributors
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// A static command buffer: dispatches recorded once, barriers derived from what each reads and
-// writes, optional timestamps, submission with a fence. EFFDET_BARRIERS=all puts a barrier after
-// every dispatch.
+// Static commands: dispatches recorded once, barriers derived from what each reads and writes,
+// optional timestamps, submission with a fence. What takes long is submitted in several pieces,
+// none of them longer than 50 ms by the dispatches' estimates (or EFFDET_SUBMIT_MS), so that no
+// watchdog takes the device for hung; nobody waits in between, and barriers hold across pieces.
+// EFFDET_BARRIERS=all puts a barrier after every dispatch.
 #pragma once
 
 #include "gpu/kernel.h"
@@ -29,6 +31,7 @@ struct dispatch {
     const char *op; // stem
     char variant[32];
     double flops, bytes_moved;
+    double estimate_us; // on the device; 0 = next to nothing
 };
 
 struct recorder;
@@ -53,6 +56,7 @@ bool recorder_end(struct recorder *recorder,
 // Derived barriers only: those at both ends are not counted.
 int recorder_barriers(const struct recorder *recorder);
 int recorder_dispatches(const struct recorder *recorder);
+int recorder_submits(const struct recorder *recorder); // pieces
 
 bool recorder_submit(struct recorder *recorder, GError **error)
     WARN_UNUSED; // takes the queue lock; one submission in flight at most

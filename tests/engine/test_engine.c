@@ -117,10 +117,10 @@ static EffdetFrame make_frame(guint width, guint height, EffdetFormat format)
     return frame;
 }
 
-static EffdetEngine *open_model(const char *model, guint depth)
+static EffdetEngine *open_engine(guint depth)
 {
     g_autoptr(GError) error = NULL;
-    EffdetEngineParams params = {.model = model,
+    EffdetEngineParams params = {.model = "lite0",
                                  .random_weights = TRUE,
                                  .input_width = 96,
                                  .input_height = 64,
@@ -130,11 +130,6 @@ static EffdetEngine *open_model(const char *model, guint depth)
     g_assert_no_error(error);
     g_assert_nonnull(engine);
     return engine;
-}
-
-static EffdetEngine *open_engine(guint depth)
-{
-    return open_model("lite0", depth);
 }
 
 static EffdetResult *collect(EffdetEngine *engine)
@@ -309,81 +304,6 @@ static void test_timeout(void)
     }
 }
 
-static void submit(EffdetEngine *engine, const EffdetFrame *frame)
-{
-    g_autoptr(GError) error = NULL;
-    g_assert_cmpint(effdet_engine_submit(engine, frame, NULL, &error), ==, EFFDET_OK);
-    g_assert_no_error(error);
-}
-
-static void check_same(EffdetEngine *engine, const EffdetResult *wanted)
-{
-    EffdetResult *result = collect(engine);
-    g_assert_cmpuint(result->n_candidates, ==, wanted->n_candidates);
-    g_assert_cmpmem(result->objects, result->n_objects * sizeof(EffdetObject), wanted->objects,
-                    wanted->n_objects * sizeof(EffdetObject));
-    effdet_result_free(&result);
-}
-
-// Frames over capacity give the same objects whether that was expected or not, and a run of frames
-// below it goes back to the quick way.
-static void test_over_capacity(void)
-{
-    EffdetEngine *engine = open_model("d0", 2); // lite0 has room for every anchor's best class
-    const struct slot *first = &engine->slots[engine->head];
-    EffdetFrame frame = make_frame(97, 61, EFFDET_FORMAT_BGRX);
-    set_threshold(engine, 0);
-    submit(engine, &frame);
-    const struct slot *second = &engine->slots[engine->head];
-    submit(engine, &frame);
-    g_assert_cmpint(first->kind, ==, PASS_QUICK);
-    EffdetResult *wanted = collect(engine);
-    g_assert_cmpint(first->kind, ==, PASS_FULL); // again
-    g_assert_cmpuint(wanted->n_candidates, >, decode_capacity(engine->model));
-    g_assert_cmpint(second->kind, ==, PASS_QUICK); // was in flight already
-    check_same(engine, wanted);
-    for (int i = 0; i < 4; i++) {
-        submit(engine, &frame);
-        g_assert_cmpint((i % 2 ? second : first)->kind, ==, PASS_FULL); // at once
-        check_same(engine, wanted);
-    }
-    set_threshold(engine, 0.6f);
-    submit(engine, &frame);
-    EffdetResult *few = collect(engine);
-    g_assert_cmpuint(few->n_candidates, <=, decode_capacity(engine->model));
-    int full = 0;
-    for (int i = 1; i < 100; i++) {
-        submit(engine, &frame);
-        full += (i % 2 ? second : first)->kind == PASS_FULL;
-        check_same(engine, few);
-    }
-    g_assert_cmpint(full, ==, 29); // of a run of 30
-    // one over capacity between others: only that one
-    submit(engine, &frame);
-    set_threshold(engine, 0);
-    submit(engine, &frame);
-    check_same(engine, few);
-    check_same(engine, wanted);
-    // polled, as an element does
-    set_threshold(engine, 0.6f);
-    for (int i = 0; i < 40; i++) {
-        submit(engine, &frame);
-        check_same(engine, few);
-    }
-    set_threshold(engine, 0);
-    submit(engine, &frame);
-    EffdetResult *polled = NULL;
-    while (effdet_engine_collect(engine, 0, &polled, NULL) == EFFDET_AGAIN) {
-        g_thread_yield();
-    }
-    g_assert_cmpmem(polled->objects, polled->n_objects * sizeof(EffdetObject), wanted->objects,
-                    wanted->n_objects * sizeof(EffdetObject));
-    effdet_result_free(&polled);
-    effdet_result_free(&few);
-    effdet_result_free(&wanted);
-    effdet_engine_free(&engine);
-}
-
 static void test_errors(void)
 {
     expect_error(&(EffdetEngineParams){.model = "d1"}, EFFDET_ERROR_NOT_FOUND,
@@ -447,7 +367,6 @@ int main(int argc, char **argv)
     g_test_add_func("/engine/two-threads", test_two_threads);
     g_test_add_func("/engine/filter", test_filter);
     g_test_add_func("/engine/timeout", test_timeout);
-    g_test_add_func("/engine/over-capacity", test_over_capacity);
     g_test_add_func("/engine/errors", test_errors);
     g_test_add_func("/engine/no-allocation", test_no_allocation);
     return g_test_run();

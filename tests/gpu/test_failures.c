@@ -105,7 +105,9 @@ static bool work(struct device *device, GError **error)
     struct dispatch dispatch = gpu_test_mix_dispatch(kernel, gpu_test_bind(&arena, 0, 256),
                                                      gpu_test_bind(&arena, 4096, 256),
                                                      gpu_test_bind(&uniform, 0, 16), 1, 0);
-    ok = recorder_dispatch(recorder, &dispatch, error) && recorder_end(recorder, error) &&
+    dispatch.estimate_us = 1e6; // so that there are two pieces
+    ok = recorder_dispatch(recorder, &dispatch, error) &&
+         recorder_dispatch(recorder, &dispatch, error) && recorder_end(recorder, error) &&
          recorder_submit(recorder, error) && recorder_wait(recorder, UINT64_MAX, &done, error) &&
          buffer_read(&arena, device, 0, data, sizeof data, error) &&
          buffer_read(&uniform, device, 0, data, 16, error);

@@ -152,6 +152,44 @@ static void test_refusals(void)
     setup_finish(&s);
 }
 
+// Pieces of limited length, in order, with the barriers between them.
+static void test_pieces(void)
+{
+    static const struct {
+        const char *limit_ms;
+        int submits;
+    } cases[] = {{NULL, 1}, {"60", 1}, {"30", 2}, {"20", 3}, {"19", 6}, {"0", 6}};
+    for (gsize c = 0; c < G_N_ELEMENTS(cases); c++) {
+        if (cases[c].limit_ms) {
+            g_setenv("EFFDET_SUBMIT_MS", cases[c].limit_ms, TRUE);
+        }
+        struct setup s;
+        bool there = setup_init(&s, 8, 0);
+        g_unsetenv("EFFDET_SUBMIT_MS");
+        if (!there) {
+            return;
+        }
+        for (int again = 0; again < 2; again++) {
+            g_autoptr(GError) error = NULL;
+            g_assert_true(!again || recorder_begin(s.recorder, &error));
+            for (int i = 0; i < 6; i++) { // to and fro: each needs the one before
+                struct dispatch dispatch = mix_regions(&s, i % 2, 1 - i % 2, 1, 0);
+                dispatch.estimate_us = cases[c].limit_ms ? 10000 : 0;
+                record(&s, &dispatch);
+            }
+            g_assert_cmpint(recorder_submits(s.recorder), ==, cases[c].submits);
+            g_assert_cmpint(recorder_dispatches(s.recorder), ==, 6);
+            g_assert_cmpint(recorder_barriers(s.recorder), ==, 5);
+            end_and_run(&s);
+        }
+        g_autofree float *data = read_arena(&s);
+        for (int i = 0; i < ELEMENTS * 4; i++) {
+            g_assert_cmpfloat(data[i], ==, start_value(0, i) + 12 * 0.25f);
+        }
+        setup_finish(&s);
+    }
+}
+
 static gpointer submit_often(gpointer data)
 {
     struct setup *s = data;
@@ -193,6 +231,7 @@ int main(int argc, char **argv)
     g_test_add_func("/submission/timestamps", test_timestamps);
     g_test_add_func("/submission/resubmit", test_resubmit);
     g_test_add_func("/submission/refusals", test_refusals);
+    g_test_add_func("/submission/pieces", test_pieces);
     g_test_add_func("/submission/threads", test_threads);
     return gpu_test_run();
 }
