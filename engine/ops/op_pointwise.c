@@ -5,19 +5,29 @@
 
 #include "effdet/effdet.h"
 
-#define MAX_TILE_BLOCKS 4 // channel blocks of the largest tile
+#include <math.h>
+
+#define MAX_TILE_BLOCKS 4 // channel blocks of the largest tile of registers
+#define SLAB 4            // input blocks that pointwise_tiled.comp keeps in shared memory
 
 struct shape {
     int pixels, outputs, inputs; // outputs, inputs: blocks of four channels, of the largest part
     int parts;
+    int invocations; // that a workgroup may have
 };
 
 static double cost(const struct class_plan *plan, const struct variant *variant, const void *data)
 {
     const struct shape *shape = data;
-    double groups = (double)ceil_div(shape->pixels, variant->local * variant->cols) *
-                    ceil_div(shape->outputs * 4, variant->channels) * shape->parts;
-    return variant_cost(plan, variant, groups, shape->inputs * 4.0);
+    if (variant->local > shape->invocations) {
+        return INFINITY;
+    }
+    double groups = (double)ceil_div(shape->pixels, variant_pixels(variant)) *
+                    ceil_div(shape->outputs * 4, variant_channels(variant)) * shape->parts;
+    // kernels with shared memory go by whole slabs, and wait for it to be filled and added up
+    int step = variant->split > 1 ? variant->split : variant->across > 1 ? SLAB : 1;
+    int inputs = ceil_div(shape->inputs, step) * step + (step > 1 ? 2 * SLAB : 0);
+    return variant_cost(plan, variant, groups, inputs * 4.0);
 }
 
 static struct binding pack_weights(struct op_env *env, const struct folded *folded, int rows)
@@ -90,7 +100,7 @@ static bool emit_window(struct op_env *env, const struct pointwise *op, const st
         .x_pitch = x.pitch,
         .y_first = y.first,
         .y_pitch = y.pitch,
-        .part_tiles = (uint32_t)ceil_div(4 * count, variant->channels),
+        .part_tiles = (uint32_t)ceil_div(4 * count, variant_channels(variant)),
         .part_blocks = (uint32_t)count,
     };
     uint32_t rows = push.part_tiles;
@@ -100,9 +110,9 @@ static bool emit_window(struct op_env *env, const struct pointwise *op, const st
         push.part_blocks = (uint32_t)second->first_output / 4;
         push.part_x = (uint32_t)second->first_input / 4 * x.pitch;
         push.part_tiles =
-            (uint32_t)ceil_div(4 * MAX((int)push.part_blocks, last), variant->channels);
+            (uint32_t)ceil_div(4 * MAX((int)push.part_blocks, last), variant_channels(variant));
         rows = (uint32_t)(window->n_parts - 1) * push.part_tiles +
-               (uint32_t)ceil_div(4 * last, variant->channels);
+               (uint32_t)ceil_div(4 * last, variant_channels(variant));
     }
     for (int l = 0; l < output->n_levels; l++) {
         push.level_first[l] = (uint32_t)output->level[l].offset;
@@ -136,8 +146,7 @@ static bool emit_window(struct op_env *env, const struct pointwise *op, const st
     launch.dispatch.flops = 2.0 * output->pixels * MIN(4 * count, output->channels) *
                             MIN(4 * k_count, op->folded->inputs);
     return launch_emit(&launch, &push, sizeof push,
-                       (uint32_t)ceil_div(output->pixels, variant->local * variant->cols), rows,
-                       error);
+                       (uint32_t)ceil_div(output->pixels, variant_pixels(variant)), rows, error);
 }
 
 // All parts in one dispatch; where values exceed the storage range, each in dispatches of its own.
@@ -219,7 +228,8 @@ bool op_pointwise_dispatch(struct op_env *env, const struct node *node, const st
     }
     int parts = MAX(1, node->n_parts);
     int largest = parts > 1 ? channel_blocks(node->parts[0].channels) : op.outputs;
-    struct shape shape = {output->pixels, MIN(window, largest), op.inputs, parts};
+    struct shape shape = {output->pixels, MIN(window, largest), op.inputs, parts,
+                          (int)env->device->limits.max_invocations};
     op.variant = op_choose(env, "pointwise", cost, &shape, error);
     if (!op.variant) {
         return false;

@@ -5,50 +5,75 @@
 // GPU classes are estimates from registers and occupancy and from other projects' block sizes.
 #include "ops/variant.h"
 
+#include <math.h>
 #include <string.h>
+
+// Invocations of a GPU's multiprocessor: as many as registers leave room for, and those that keep
+// its arithmetic busy.
+#define MOST_RESIDENT 1024
+#define FULL_RESIDENT 512.0
 
 static const struct variant stem_cpu[] = {
     {"8x4", 8, 1, 4, 64, 7}, {"16x2", 16, 1, 2, 64, 6}, {"8x4", 8, 1, 4, 16, 7}, {NULL}};
 static const struct variant stem_gpu[] = {
     {"16x2", 16, 1, 2, 64, 100}, {"8x4", 8, 1, 4, 64, 100}, {"16x2", 16, 1, 2, 32, 90}, {NULL}};
 
+// Kernels with shared memory: tiles of channels x pixels, and input blocks split between shares.
+#define TILED(channels, pixels, local, across, rate)                                               \
+    {                                                                                              \
+        "tiled" #channels "x" #pixels, channels / (across), 1, (pixels) * (across) / (local),      \
+            local, rate, across, 1                                                                 \
+    }
+#define SPLIT(channels, cols, local, rate)                                                         \
+    {                                                                                              \
+        "split" #channels "x" #cols, channels, 1, cols, local, rate, 1, 8                          \
+    }
+#define SHARED_ROWS(factor)                                                                        \
+    TILED(64, 128, 256, 8, 150 * factor), TILED(64, 64, 128, 8, 140 * factor),                     \
+        TILED(32, 128, 128, 4, 125 * factor), TILED(32, 32, 128, 8, 90 * factor),                  \
+        SPLIT(8, 2, 256, 70 * factor), SPLIT(8, 1, 128, 55 * factor)
+
 static const struct variant pointwise_cpu[] = {
-    {"16x8", 16, 1, 8, 64, 11.5f}, {"16x8", 16, 1, 8, 8, 11.5f},
-    {"16x4", 16, 1, 4, 64, 9.5f},  {"16x4", 16, 1, 4, 8, 9.5f},
-    {"8x8", 8, 1, 8, 64, 9.2f},    {"8x8", 8, 1, 8, 8, 9.2f},
-    {"8x4", 8, 1, 4, 64, 7.7f},    {"8x4", 8, 1, 4, 8, 7.7f},
-    {"16x2", 16, 1, 2, 64, 6.5f},  {"4x4", 4, 1, 4, 64, 5.5f},
-    {"4x4", 4, 1, 4, 8, 5.5f},     {"4x1", 4, 1, 1, 64, 2.7f},
-    {"4x1", 4, 1, 1, 8, 2.7f},     {NULL}};
+    {"16x8", 16, 1, 8, 64, 11.5f}, {"16x8", 16, 1, 8, 8, 11.5f}, {"16x4", 16, 1, 4, 64, 9.5f},
+    {"16x4", 16, 1, 4, 8, 9.5f},   {"8x8", 8, 1, 8, 64, 9.2f},   {"8x8", 8, 1, 8, 8, 9.2f},
+    {"8x4", 8, 1, 4, 64, 7.7f},    {"8x4", 8, 1, 4, 8, 7.7f},    {"16x2", 16, 1, 2, 64, 6.5f},
+    {"4x4", 4, 1, 4, 64, 5.5f},    {"4x4", 4, 1, 4, 8, 5.5f},    {"4x1", 4, 1, 1, 64, 2.7f},
+    {"4x1", 4, 1, 1, 8, 2.7f},     SHARED_ROWS(0.01f),           {NULL}};
 // 16x8 is not here: 132 vector registers, and spills on RDNA3 (compiled with RADV 22.3.6).
-static const struct variant pointwise_gpu[] = {
-    {"16x4", 16, 1, 4, 64, 100}, {"16x4", 16, 1, 4, 32, 95}, {"8x8", 8, 1, 8, 32, 90},
-    {"16x2", 16, 1, 2, 64, 85},  {"16x2", 16, 1, 2, 32, 80}, {"8x4", 8, 1, 4, 64, 75},
-    {"8x4", 8, 1, 4, 32, 70},    {"4x4", 4, 1, 4, 64, 55},   {"4x4", 4, 1, 4, 32, 50},
-    {"4x1", 4, 1, 1, 64, 30},    {"4x1", 4, 1, 1, 32, 28},   {NULL}};
+#define DIRECT_ROWS(factor)                                                                        \
+    {"16x4", 16, 1, 4, 64, 100 * factor}, {"16x4", 16, 1, 4, 32, 95 * factor},                     \
+        {"8x8", 8, 1, 8, 32, 90 * factor}, {"16x2", 16, 1, 2, 64, 85 * factor},                    \
+        {"16x2", 16, 1, 2, 32, 80 * factor}, {"8x4", 8, 1, 4, 64, 75 * factor},                    \
+        {"8x4", 8, 1, 4, 32, 70 * factor}, {"4x4", 4, 1, 4, 64, 55 * factor},                      \
+        {"4x4", 4, 1, 4, 32, 50 * factor}, {"4x1", 4, 1, 1, 64, 30 * factor},                      \
+    {                                                                                              \
+        "4x1", 4, 1, 1, 32, 28 * factor                                                            \
+    }
+// Weights from shared memory are worth its barriers where nothing loads them by scalar.
+static const struct variant pointwise_shared[] = {SHARED_ROWS(1), DIRECT_ROWS(1), {NULL}};
+static const struct variant pointwise_default[] = {SHARED_ROWS(0.65f), DIRECT_ROWS(1), {NULL}};
 // 8x4 and 16x4 take the same cycles for a result, but 8x4 runs twice as many waves.
 static const struct variant pointwise_amd[] = {
-    {"8x4", 8, 1, 4, 64, 100}, {"16x4", 16, 1, 4, 64, 95}, {"16x2", 16, 1, 2, 64, 95},
-    {"4x4", 4, 1, 4, 64, 90},  {"4x1", 4, 1, 1, 64, 85},   {NULL}};
-// registers are scarce: smaller tiles first
+    {"8x4", 8, 1, 4, 64, 100},  {"16x4", 16, 1, 4, 64, 95},
+    {"16x2", 16, 1, 2, 64, 95}, {"4x4", 4, 1, 4, 64, 90},
+    {"4x1", 4, 1, 1, 64, 60},   TILED(64, 64, 128, 8, 70),
+    TILED(32, 128, 128, 4, 65), SPLIT(8, 2, 256, 50),
+    SPLIT(8, 1, 128, 35),       {NULL}};
+// Registers are scarce: smaller tiles first. Shared memory is no faster than the caches.
 static const struct variant pointwise_mobile[] = {
-    {"8x4", 8, 1, 4, 64, 100},  {"8x4", 8, 1, 4, 32, 95},
-    {"16x2", 16, 1, 2, 64, 80}, {"4x4", 4, 1, 4, 64, 75},
-    {"4x4", 4, 1, 4, 32, 70},   {"4x1", 4, 1, 1, 64, 45},
-    {"16x4", 16, 1, 4, 64, 60}, {NULL}};
+    {"8x4", 8, 1, 4, 64, 100},  {"8x4", 8, 1, 4, 32, 95}, {"16x2", 16, 1, 2, 64, 80},
+    {"4x4", 4, 1, 4, 64, 75},   {"4x4", 4, 1, 4, 32, 70}, {"4x1", 4, 1, 1, 64, 45},
+    {"16x4", 16, 1, 4, 64, 60}, SPLIT(8, 1, 128, 35),     {NULL}};
 
 static const struct variant depthwise_cpu[] = {{"4x2", 4, 4, 2, 64, 3},    {"4x2", 4, 4, 2, 8, 3},
                                                {"2x2", 4, 2, 2, 64, 2},    {"2x2", 4, 2, 2, 8, 2},
                                                {"1x1", 4, 1, 1, 64, 0.8f}, {NULL}};
+// a wave has 64 lanes
+static const struct variant depthwise_amd[] = {
+    {"4x2", 4, 4, 2, 64, 30}, {"2x2", 4, 2, 2, 64, 25}, {"1x1", 4, 1, 1, 64, 12}, {NULL}};
 static const struct variant depthwise_gpu[] = {{"4x2", 4, 4, 2, 64, 30},   {"2x2", 4, 2, 2, 64, 25},
                                                {"4x2", 4, 4, 2, 32, 28},   {"2x2", 4, 2, 2, 32, 23},
                                                {"1x1", 4, 1, 1, 64, 12.f}, {NULL}};
-
-// Separable convolutions are made for GPUs; a workgroup has `local` / 64 shares of the channels.
-static const struct variant separable[] = {{"32x1", 32, 1, 1, 64, 100}, {"16x2", 16, 2, 1, 64, 100},
-                                           {"32x1", 32, 1, 1, 128, 95}, {"16x1", 16, 1, 1, 64, 85},
-                                           {"16x1", 16, 1, 1, 128, 80}, {"8x1", 8, 1, 1, 128, 65},
-                                           {"8x1", 8, 1, 1, 64, 65},    {NULL}};
 
 static const struct variant plain[] = {{"", 4, 1, 1, 64, 1}, {NULL}};
 
@@ -56,13 +81,14 @@ static const struct variant plain[] = {{"", 4, 1, 1, 64, 1}, {NULL}};
 static const struct class_plan plans[] = {
     {CLASS_CPU_OLD, false, true, false, 0, 160, 4, stem_cpu, pointwise_cpu, depthwise_cpu, plain},
     {CLASS_CPU_NEW, false, true, false, 0, 20, 4, stem_cpu, pointwise_cpu, depthwise_cpu, plain},
-    {CLASS_NVIDIA, true, false, true, 128, 20, 1, stem_gpu, pointwise_gpu, depthwise_gpu, plain},
-    {CLASS_AMD_GCN, true, false, true, 64, 20, 1, stem_gpu, pointwise_amd, depthwise_gpu, plain},
-    {CLASS_AMD_RDNA, true, false, true, 96, 20, 1, stem_gpu, pointwise_amd, depthwise_gpu, plain},
-    {CLASS_INTEL, true, false, true, 48, 20, 1, stem_gpu, pointwise_gpu, depthwise_gpu, plain},
+    {CLASS_NVIDIA, true, false, true, 128, 20, 1, stem_gpu, pointwise_shared, depthwise_gpu, plain},
+    {CLASS_AMD_GCN, true, false, true, 64, 20, 1, stem_gpu, pointwise_amd, depthwise_amd, plain},
+    {CLASS_AMD_RDNA, true, false, true, 96, 20, 1, stem_gpu, pointwise_amd, depthwise_amd, plain},
+    {CLASS_INTEL, true, false, true, 48, 20, 1, stem_gpu, pointwise_shared, depthwise_gpu, plain},
     {CLASS_ADRENO, true, true, true, 16, 50, 1, stem_gpu, pointwise_mobile, depthwise_gpu, plain},
     {CLASS_MALI, true, false, true, 16, 50, 1, stem_gpu, pointwise_mobile, depthwise_gpu, plain},
-    {CLASS_DEFAULT, true, false, true, 32, 20, 1, stem_gpu, pointwise_gpu, depthwise_gpu, plain},
+    {CLASS_DEFAULT, true, false, true, 32, 20, 1, stem_gpu, pointwise_default, depthwise_gpu,
+     plain},
 };
 
 const struct class_plan *class_plan(enum device_class device_class)
@@ -86,25 +112,43 @@ const struct class_plan *plan_for(const struct device *device, bool cpu_plan)
 const struct fuse_options *fusion_for(const struct class_plan *plan)
 {
     static const struct fuse_options cpu = {.parts = true};
-    // a chain is as fast as its maps are small: one workgroup does it
-    static const struct fuse_options gpu = {.parts = true, .separable = true, .chain_pixels = 64};
+    static const struct fuse_options gpu = {.parts = true};
     bool is_cpu = plan->device_class == CLASS_CPU_OLD || plan->device_class == CLASS_CPU_NEW;
     return is_cpu ? &cpu : &gpu;
+}
+
+int variant_pixels(const struct variant *variant)
+{
+    int columns = MAX(1, variant->across) * MAX(1, variant->split);
+    return variant->local / columns * variant->rows * variant->cols;
+}
+
+int variant_channels(const struct variant *variant)
+{
+    return variant->channels * MAX(1, variant->across);
+}
+
+// Of a multiprocessor's rate, what so many workgroups at a time reach: latency is hidden by others.
+static double busy_share(const struct variant *variant, double rounds)
+{
+    double resident = MIN(ceil(rounds) * variant->local, MOST_RESIDENT);
+    return MIN(resident / FULL_RESIDENT, 1);
 }
 
 double variant_cost(const struct class_plan *plan, const struct variant *variant, double groups,
                     double terms)
 {
     double units = plan->units ? plan->units : (int)g_get_num_processors();
-    double results = (double)variant->local * variant->channels * variant->rows * variant->cols;
+    double results = (double)variant_pixels(variant) * variant_channels(variant);
     double rounds = groups <= units ? 1 : groups / units; // the last round is not always full
-    return rounds * (results * terms / (double)variant->rate + (double)plan->group_ns);
+    double rate = (double)variant->rate * (plan->units ? busy_share(variant, rounds) : 1);
+    return rounds * (results * terms / rate + (double)plan->group_ns);
 }
 
 const struct variant *variants_of(const struct class_plan *plan, const char *stem)
 {
     static const char *const plain_stems[] = {"preprocess", "mean",   "squeeze", "scale",
-                                              "node",       "decode", "chain",   NULL};
+                                              "node",       "decode", NULL};
     if (g_str_equal(stem, "stem")) {
         return plan->stem;
     }
@@ -113,9 +157,6 @@ const struct variant *variants_of(const struct class_plan *plan, const char *ste
     }
     if (g_str_equal(stem, "depthwise")) {
         return plan->depthwise;
-    }
-    if (g_str_equal(stem, "separable")) {
-        return separable;
     }
     return g_strv_contains(plain_stems, stem) ? plan->plain : NULL;
 }

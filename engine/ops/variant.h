@@ -14,7 +14,12 @@ struct variant {
     int rows, cols;
     int local;
     float rate; // multiply-adds a nanosecond of one core or multiprocessor, to compare variants
+    int across; // invocations side by side along output channels; 0: one
+    int split;  // shares of the invocations that sum up different inputs; 0: one
 };
+// Results of a workgroup: pixels (in the order of lanes), and channels.
+int variant_pixels(const struct variant *variant);
+int variant_channels(const struct variant *variant);
 
 // What a class of devices likes.
 struct class_plan {

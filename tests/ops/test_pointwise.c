@@ -124,6 +124,14 @@ static void test_shapes(void)
     op_test_forms("pointwise", check_shapes, NULL);
 }
 
+// One variant of each shader text.
+static bool is_one_of(const struct op_form *form, const char *direct)
+{
+    return g_str_has_suffix(form->variant, direct) ||
+           g_str_has_suffix(form->variant, "_tiled32x32") ||
+           g_str_has_suffix(form->variant, "_split8x1");
+}
+
 // Every activation and combination of operands, on the smallest tile.
 static void check_epilogues(const struct op_form *form, const void *data)
 {
@@ -132,7 +140,7 @@ static void check_epilogues(const struct op_form *form, const void *data)
         {3, 5, 5, 4, ACT_SWISH, true, false, 1},    {3, 3, 4, 9, ACT_RELU6, false, false, 9},
         {3, 3, 4, 9, ACT_RELU, false, false, 9},    {2, 3, 4, 4, ACT_SIGMOID, false, false, 3e4},
     };
-    if (!g_str_has_suffix(form->variant, "_4x1")) {
+    if (!is_one_of(form, "_4x1")) {
         return;
     }
     for (gsize i = 0; i < G_N_ELEMENTS(shapes); i++) {
@@ -154,7 +162,7 @@ static void check_windows(const struct op_form *form, const void *data)
         {16, 16, 40, 8, ACT_SWISH, false, false, 1},
         {16, 16, 37, 41, ACT_NONE, true, true, 1},
     };
-    if (!g_str_has_suffix(form->variant, "_16x4")) {
+    if (!is_one_of(form, "_16x4")) {
         return;
     }
     for (gsize i = 0; i < G_N_ELEMENTS(shapes); i++) {
@@ -172,7 +180,7 @@ static void check_pyramid(const struct op_form *form, const void *data)
 {
     static const int sizes[][2] = {{9, 11}, {5, 6}, {3, 3}, {2, 2}, {1, 1}};
     const int levels = G_N_ELEMENTS(sizes), inputs = 10, outputs = 18;
-    if (!g_str_has_suffix(form->variant, "_8x4")) {
+    if (!is_one_of(form, "_8x4")) {
         return;
     }
     struct op_test test;
