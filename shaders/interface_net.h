@@ -66,6 +66,7 @@ PUSH_END(mean_push)
 // ---- squeeze
 #define SQUEEZE_SPEC_MEANS 2
 #define SQUEEZE_SPEC_HIDDEN 3
+#define SQUEEZE_SPEC_EACH 2 // in one workgroup
 #if defined(INTERFACE_SQUEEZE) || defined(__STDC_VERSION__)
 PUSH_BEGIN(squeeze_push)
     UINT blocks, hidden;      // blocks of four channels; width between the two layers

@@ -110,7 +110,7 @@ bool launch_emit(struct launch *launch, const void *push, size_t push_bytes, uin
     struct op_env *env = launch->env;
     struct kernel *kernel = &launch->kernel;
     struct dispatch *dispatch = &launch->dispatch;
-    bool texel = op_use_texel(env, launch->stem, dispatch->bindings, kernel->n_bindings);
+    bool texel = op_use_texel(env, dispatch->op, dispatch->bindings, kernel->n_bindings);
     for (int i = 0; i < kernel->n_bindings; i++) {
         bool is_float = !env->half || (launch->floats >> i & 1);
         kernel->bindings[i] = !texel || dispatch->bindings[i].write ? BINDING_STORAGE

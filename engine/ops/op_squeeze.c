@@ -42,9 +42,13 @@ bool op_squeeze_dispatch(struct op_env *env, const struct node *node,
 {
     const struct value *output = graph_value(env->graph, node->output);
     int channels = output->channels, blocks = channel_blocks(channels), hidden = node->squeeze;
-    const struct variant *variant = plan_for(env->device, env->cpu_plan)->plain;
+    const struct class_plan *plan = plan_for(env->device, env->cpu_plan);
+    const struct variant *variant = plan->plain;
     int means = MAX(blocks, variant->local), room = MAX(hidden, variant->local);
-    if ((uint32_t)(16 * means + 4 * room) > env->device->limits.shared_bytes) {
+    // where no partial sums are formed in a workgroup, little else should be
+    const bool lone = !plan->group_partial && (uint32_t)(4 * hidden * (variant->local + 1)) <=
+                                                  env->device->limits.shared_bytes;
+    if (!lone && (uint32_t)(16 * means + 4 * room) > env->device->limits.shared_bytes) {
         g_set_error(error, EFFDET_ERROR, EFFDET_ERROR_UNSUPPORTED,
                     "node '%s': squeeze-excite of %d channels needs %d bytes of shared memory, but "
                     "this device has %u: use a smaller model",
@@ -65,13 +69,18 @@ bool op_squeeze_dispatch(struct op_env *env, const struct node *node,
     launch_init(&launch, env, node, "squeeze", variant);
     launch_spec(&launch, SQUEEZE_SPEC_MEANS, (uint32_t)means);
     launch_spec(&launch, SQUEEZE_SPEC_HIDDEN, (uint32_t)room);
+    if (lone) {
+        launch.stem = "squeeze_lone";
+        launch_spec(&launch, SQUEEZE_SPEC_EACH, (uint32_t)ceil_div(blocks, variant->local));
+        launch_spec(&launch, SQUEEZE_SPEC_HIDDEN, (uint32_t)hidden);
+    }
     launch_bind_float(&launch, 0, partial.binding);
     launch_bind_float(&launch, 1, pack_reduce(env, weights, channels, hidden));
     launch_bind_float(&launch, 2, pack_expand(env, weights, channels, hidden));
     launch_bind_float(&launch, 3, y.binding);
     launch.dispatch.flops = 4.0 * channels * hidden + (double)channels * push.partials;
-    return launch_emit(&launch, &push, sizeof push, (uint32_t)ceil_div(blocks, variant->local), 1,
-                       error);
+    return launch_emit(&launch, &push, sizeof push,
+                       lone ? 1 : (uint32_t)ceil_div(blocks, variant->local), 1, error);
 }
 
 bool op_squeeze_prepare(struct op_env *env, const struct node *node, GError **error)
