@@ -127,6 +127,20 @@ bool bindings_check(const struct device *device, const struct dispatch *dispatch
     return true;
 }
 
+// Length of a view. Mesa's llvmpipe up to 22.3 takes bits 8 to 15 of it for the last mipmap level
+// of a texture and compiles a kernel again for views where they are zero, each time anew because
+// its cache misses those: a little more is bound then, where there is room.
+static uint64_t view_range(const struct device *device, enum binding_type type,
+                           const struct binding *binding)
+{
+    const uint64_t more = 0x100;
+    bool ambiguous = device->is_cpu && (binding->bytes & 0xff00) == 0;
+    bool room =
+        binding->offset + binding->bytes + more <= binding->buffer->bytes &&
+        (binding->bytes + more) / (uint64_t)texel_bytes(type) <= device->limits.texel_elements;
+    return binding->bytes + (ambiguous && room ? more : 0);
+}
+
 static bool find_view(struct bindings *bindings, enum binding_type type,
                       const struct binding *binding, VkBufferView *view, GError **error)
 {
@@ -147,7 +161,7 @@ static bool find_view(struct bindings *bindings, enum binding_type type,
         .buffer = binding->buffer->handle,
         .format = format,
         .offset = binding->offset,
-        .range = binding->bytes,
+        .range = view_range(device, type, binding),
     };
     VK(device, vkCreateBufferView(device->handle, &info, NULL, view));
     struct texel_view made = {binding->buffer->handle, binding->offset, binding->bytes, format,
