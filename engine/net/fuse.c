@@ -74,7 +74,6 @@ int stack_values(struct pass *pass, const int *ids, int n, const char *name)
         value->view_level = value->n_levels > 1 ? -1 : 0;
         value->view_block = blocks;
         stacked.channels = 4 * blocks + value->channels;
-        stacked.external = stacked.external || value->external;
         blocks += channel_blocks(value->channels);
     }
     g_strlcpy(stacked.name, name, sizeof stacked.name);

@@ -155,7 +155,6 @@ struct graph *graph_new(const struct model *model)
     graph->steps = g_array_new(FALSE, TRUE, sizeof(struct node));
     struct builder builder = {.graph = graph, .model = model};
     graph->input = builder_value(&builder, 3, model->input_height, model->input_width, "input");
-    graph_value(graph, graph->input)->external = true;
     int taps[3];
     build_backbone(&builder, taps);
     int pyramid = builder_pyramid(&builder, model->arch.fpn_channels, "fpn");

@@ -32,10 +32,9 @@ struct value {
     int view_level; // view: the level of the parent that it is, or -1: all of them
     int view_block; // view: first of its channel blocks in the parent
     bool is_float;  // always 32-bit (squeeze-excite vectors, partial sums), whatever the precision
-    bool external;  // input or output: not in the arena's aliasing (lives through the whole frame)
     // planner
     uint64_t offset, bytes; // in the arena, offset aligned to 256
-    int first, last;        // first and last node that touches it
+    int first, last;        // first and last level that touches it
 };
 
 enum op {
@@ -46,7 +45,7 @@ enum op {
     OP_SQUEEZE,   // partial sums -> mean, FC1, activation, FC2, sigmoid -> [C/4][1][4] float
     OP_SCALE,     // value * channel vector (plain graph only)
     OP_NODE,      // activation(sum of a_i * resample_i(x_i)): add, fuse, resample, pool, activation
-    OP_SEPARABLE, // depthwise 3x3 stride 1, then pointwise; fused graph only, as is
+    OP_SEPARABLE, // depthwise 3x3 stride 1, then pointwise (fused graph only, as is the next)
     OP_CHAIN,     // several nodes on tiny maps, one after the other in one workgroup
     N_OPS
 };
@@ -97,6 +96,7 @@ struct node {
     char edge_weights[NAME_SIZE];
     enum pool_padding pool_padding;
     int first_step, n_steps; // CHAIN: range of graph->steps, in order
+    int level;               // planner: dependency level
 };
 
 struct graph {
@@ -118,13 +118,14 @@ struct fuse_options {
     bool sums;            // DEPTHWISE that forms the weighted sum before it
     bool separable;       // SEPARABLE, with the weighted sum before it
     int chain_pixels;     // CHAIN: pixels of the largest map; 0: none
-    int squeeze_products; // SQUEEZE in the POINTWISE after it, up to so many weights in FC1; 0:
-                          // none
+    int squeeze_products; // SQUEEZE in the POINTWISE after it, up to so many weights of FC1
 };
 // Merges nodes (fuse.c).
 void graph_fuse(struct graph *graph, const struct fuse_options *options);
-// Chooses pitches and arena offsets (plan.c). element_bytes: 2 or 4, of the values that are not
-// is_float.
+// Orders the nodes by dependency level (levels.c): none depends on another of its level.
+void graph_order(struct graph *graph);
+// Orders the nodes; chooses pitches and arena offsets (plan.c). element_bytes: 2 or 4, of the
+// values that are not is_float.
 void graph_plan(struct graph *graph, int element_bytes);
 
 // Calls visit() for every value that a node touches, those of its steps included. A view counts as

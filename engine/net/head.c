@@ -68,7 +68,6 @@ static int build_head(struct builder *builder, int pyramid, const char *head, co
             inputs[l] = outputs[l];
         }
     }
-    graph_value(builder->graph, result)->external = true;
     return result;
 }
 

@@ -1,13 +1,20 @@
 // SPDX-FileCopyrightText: effdet contributors
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// The arena planner: plane pitches, lifetimes by node order, and offsets so that values that never
-// live together share memory.
+// The arena planner: plane pitches, lifetimes by dependency level, and offsets so that values that
+// never live together share memory.
 #include "net/graph.h"
 
 #include "base/util.h"
 
 #define ARENA_ALIGNMENT 256 // largest that Vulkan allows for any offset
-#define SLACK_BYTES 64      // wide loads may run over the end of a tensor
+#define MAX_ATTEMPTS 16
+#define SLACK_BYTES 64 // wide loads may run over the end of a tensor
+
+static int levels(const struct graph *graph)
+{
+    guint n = graph->nodes->len;
+    return n ? graph_node(graph, (int)n - 1)->level + 1 : 0;
+}
 
 static int storage(const struct graph *graph, int id)
 {
@@ -15,22 +22,22 @@ static int storage(const struct graph *graph, int id)
     return parent >= 0 ? parent : id;
 }
 
-static void touch(struct graph *graph, int id, int index)
+static void touch(struct graph *graph, int id, int level)
 {
     struct value *value = graph_value(graph, storage(graph, id));
-    value->first = MIN(value->first, index);
-    value->last = MAX(value->last, index);
+    value->first = MIN(value->first, level);
+    value->last = MAX(value->last, level);
 }
 
 struct visit {
     struct graph *graph;
-    int index;
+    int level;
 };
 
 static void visit(int id, bool write, void *data)
 {
     const struct visit *at = data;
-    touch(at->graph, id, at->index);
+    touch(at->graph, id, at->level);
 }
 
 static void find_lifetimes(struct graph *graph)
@@ -41,12 +48,12 @@ static void find_lifetimes(struct graph *graph)
         value->last = -1;
     }
     for (guint i = 0; i < graph->nodes->len; i++) {
-        struct visit at = {graph, (int)i};
+        struct visit at = {graph, graph_node(graph, (int)i)->level};
         graph_visit(graph, graph_node(graph, (int)i), visit, &at);
     }
     touch(graph, graph->input, -1); // written before the first node
-    touch(graph, graph->classes, (int)graph->nodes->len);
-    touch(graph, graph->boxes, (int)graph->nodes->len);
+    touch(graph, graph->classes, levels(graph));
+    touch(graph, graph->boxes, levels(graph));
 }
 
 static void size_values(struct graph *graph, int element_bytes)
@@ -105,7 +112,7 @@ static uint64_t find_gap(GPtrArray *placed, const struct value *value)
 static uint64_t find_lower_bound(const struct graph *graph)
 {
     uint64_t bound = 0;
-    for (int i = -1; i <= (int)graph->nodes->len; i++) {
+    for (int i = -1; i <= levels(graph); i++) {
         uint64_t live = 0;
         for (guint v = 0; v < graph->values->len; v++) {
             const struct value *value = graph_value(graph, (int)v);
@@ -118,12 +125,57 @@ static uint64_t find_lower_bound(const struct graph *graph)
     return bound;
 }
 
+// Places the values in this order, each as low as it can; returns the bytes that takes, and the
+// value that ends there.
+static uint64_t place_in_order(GPtrArray *todo, guint *highest)
+{
+    g_autoptr(GPtrArray) placed = g_ptr_array_new();
+    uint64_t bytes = 0;
+    for (guint i = 0; i < todo->len; i++) {
+        struct value *value = g_ptr_array_index(todo, i);
+        value->offset = find_gap(placed, value);
+        g_ptr_array_add(placed, value);
+        g_ptr_array_sort(placed, by_offset);
+        if (value->offset + footprint(value) > bytes) {
+            bytes = value->offset + footprint(value);
+            *highest = i;
+        }
+    }
+    return bytes;
+}
+
+// Large ones first, which is nearly always the least; then again with the one that ended highest in
+// front of the others.
+static void place_values(struct graph *graph, GPtrArray *todo)
+{
+    g_autofree uint64_t *best = g_new0(uint64_t, todo->len);
+    g_autoptr(GPtrArray) values = g_ptr_array_copy(todo, NULL, NULL);
+    graph->arena_bytes = todo->len ? UINT64_MAX : 0;
+    for (int attempt = 0; attempt < MAX_ATTEMPTS && graph->arena_bytes > graph->lower_bound_bytes;
+         attempt++) {
+        guint highest = 0;
+        uint64_t bytes = place_in_order(todo, &highest);
+        if (bytes < graph->arena_bytes) {
+            graph->arena_bytes = bytes;
+            for (guint i = 0; i < values->len; i++) {
+                best[i] = ((struct value *)g_ptr_array_index(values, i))->offset;
+            }
+        }
+        g_ptr_array_insert(todo, 0, g_ptr_array_steal_index(todo, highest));
+    }
+    for (guint i = 0; i < values->len; i++) {
+        ((struct value *)g_ptr_array_index(values, i))->offset = best[i];
+    }
+}
+
 void graph_plan(struct graph *graph, int element_bytes)
 {
+    if (graph->nodes->len) {
+        graph_order(graph);
+    }
     find_lifetimes(graph);
     size_values(graph, element_bytes);
     g_autoptr(GPtrArray) todo = g_ptr_array_new();
-    g_autoptr(GPtrArray) placed = g_ptr_array_new();
     for (guint i = 0; i < graph->values->len; i++) {
         struct value *value = graph_value(graph, (int)i);
         if (value->parent < 0 && value->last >= value->first) {
@@ -131,14 +183,8 @@ void graph_plan(struct graph *graph, int element_bytes)
         }
     }
     g_ptr_array_sort(todo, by_falling_size);
-    graph->arena_bytes = 0;
-    for (guint i = 0; i < todo->len; i++) {
-        struct value *value = g_ptr_array_index(todo, i);
-        value->offset = find_gap(placed, value);
-        g_ptr_array_add(placed, value);
-        g_ptr_array_sort(placed, by_offset);
-        graph->arena_bytes = MAX(graph->arena_bytes, value->offset + footprint(value));
-    }
+    graph->lower_bound_bytes = find_lower_bound(graph);
+    place_values(graph, todo);
     for (guint i = 0; i < graph->values->len; i++) {
         struct value *value = graph_value(graph, (int)i);
         if (value->parent >= 0) {
@@ -149,5 +195,4 @@ void graph_plan(struct graph *graph, int element_bytes)
             value->bytes = (uint64_t)channel_blocks(value->channels) * block;
         }
     }
-    graph->lower_bound_bytes = find_lower_bound(graph);
 }

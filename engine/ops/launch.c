@@ -104,6 +104,12 @@ void launch_bind_float(struct launch *launch, int number, struct binding binding
     launch->floats |= 1u << number;
 }
 
+void launch_bind_storage(struct launch *launch, int number, struct binding binding)
+{
+    launch_bind(launch, number, binding);
+    launch->storage |= 1u << number;
+}
+
 bool launch_emit(struct launch *launch, const void *push, size_t push_bytes, uint32_t groups_x,
                  uint32_t groups_y, GError **error)
 {
@@ -113,9 +119,10 @@ bool launch_emit(struct launch *launch, const void *push, size_t push_bytes, uin
     bool texel = op_use_texel(env, dispatch->op, dispatch->bindings, kernel->n_bindings);
     for (int i = 0; i < kernel->n_bindings; i++) {
         bool is_float = !env->half || (launch->floats >> i & 1);
-        kernel->bindings[i] = !texel || dispatch->bindings[i].write ? BINDING_STORAGE
-                              : is_float                            ? BINDING_TEXEL_F32
-                                                                    : BINDING_TEXEL_F16;
+        bool storage = !texel || dispatch->bindings[i].write || (launch->storage >> i & 1);
+        kernel->bindings[i] = storage    ? BINDING_STORAGE
+                              : is_float ? BINDING_TEXEL_F32
+                                         : BINDING_TEXEL_F16;
         dispatch->bytes_moved += (double)dispatch->bindings[i].bytes;
     }
     const char *tile = launch->variant->tile;

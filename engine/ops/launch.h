@@ -27,6 +27,7 @@ struct launch {
     struct kernel kernel;
     struct dispatch dispatch;
     uint32_t floats;    // bit mask: bindings that are 32-bit whatever the precision
+    uint32_t storage;   // bit mask: bindings that are storage buffers in every form
     const char *suffix; // of the shader build before the tile: "_k3s1", or ""
     const struct variant *variant;
 };
@@ -35,6 +36,7 @@ void launch_init(struct launch *launch, struct op_env *env, const struct node *n
 void launch_spec(struct launch *launch, int id, uint32_t value);
 void launch_bind(struct launch *launch, int number, struct binding binding);
 void launch_bind_float(struct launch *launch, int number, struct binding binding);
+void launch_bind_storage(struct launch *launch, int number, struct binding binding);
 // Picks the form (texel or buffer), finds the pipeline and appends the dispatch.
 bool launch_emit(struct launch *launch, const void *push, size_t push_bytes, uint32_t groups_x,
                  uint32_t groups_y, GError **error) WARN_UNUSED;

@@ -18,6 +18,8 @@ const struct op_row op_table[N_OPS] = {
     [OP_SQUEEZE] = {"squeeze", op_squeeze_prepare},
     [OP_SCALE] = {"scale", op_scale_prepare},
     [OP_NODE] = {"node", op_node_prepare},
+    [OP_SEPARABLE] = {"separable", op_separable_prepare},
+    [OP_CHAIN] = {"chain", op_chain_prepare},
 };
 
 struct binding op_pack(struct op_env *env, const float *data, size_t count, bool half)

@@ -40,6 +40,8 @@ bool op_mean_prepare(struct op_env *env, const struct node *node, GError **error
 bool op_squeeze_prepare(struct op_env *env, const struct node *node, GError **error) WARN_UNUSED;
 bool op_scale_prepare(struct op_env *env, const struct node *node, GError **error) WARN_UNUSED;
 bool op_node_prepare(struct op_env *env, const struct node *node, GError **error) WARN_UNUSED;
+bool op_separable_prepare(struct op_env *env, const struct node *node, GError **error) WARN_UNUSED;
+bool op_chain_prepare(struct op_env *env, const struct node *node, GError **error) WARN_UNUSED;
 
 // --- helpers (op.c)
 // Binding of a value (a view binds its parent's range), and of packed weights.

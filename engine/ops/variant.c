@@ -75,6 +75,12 @@ static const struct variant depthwise_gpu[] = {{"4x2", 4, 4, 2, 64, 30},   {"2x2
                                                {"4x2", 4, 4, 2, 32, 28},   {"2x2", 4, 2, 2, 32, 23},
                                                {"1x1", 4, 1, 1, 64, 12.f}, {NULL}};
 
+// Separable convolutions are made for GPUs; a workgroup has `local` / 64 shares of the channels.
+static const struct variant separable[] = {{"32x1", 32, 1, 1, 64, 100}, {"16x2", 16, 2, 1, 64, 100},
+                                           {"32x1", 32, 1, 1, 128, 95}, {"16x1", 16, 1, 1, 64, 85},
+                                           {"16x1", 16, 1, 1, 128, 80}, {"8x1", 8, 1, 1, 128, 65},
+                                           {"8x1", 8, 1, 1, 64, 65},    {NULL}};
+
 static const struct variant plain[] = {{"", 4, 1, 1, 64, 1}, {NULL}};
 
 // class, fp16, texel, group_partial, units, group_ns, node_blocks, lists
@@ -112,7 +118,8 @@ const struct class_plan *plan_for(const struct device *device, bool cpu_plan)
 const struct fuse_options *fusion_for(const struct class_plan *plan)
 {
     static const struct fuse_options cpu = {.parts = true};
-    static const struct fuse_options gpu = {.parts = true};
+    // a chain is as fast as its maps are small: one workgroup does it
+    static const struct fuse_options gpu = {.parts = true, .separable = true, .chain_pixels = 64};
     bool is_cpu = plan->device_class == CLASS_CPU_OLD || plan->device_class == CLASS_CPU_NEW;
     return is_cpu ? &cpu : &gpu;
 }
@@ -148,7 +155,7 @@ double variant_cost(const struct class_plan *plan, const struct variant *variant
 const struct variant *variants_of(const struct class_plan *plan, const char *stem)
 {
     static const char *const plain_stems[] = {"preprocess", "mean",   "squeeze", "scale",
-                                              "node",       "decode", NULL};
+                                              "node",       "decode", "chain",   NULL};
     if (g_str_equal(stem, "stem")) {
         return plan->stem;
     }
@@ -157,6 +164,9 @@ const struct variant *variants_of(const struct class_plan *plan, const char *ste
     }
     if (g_str_equal(stem, "depthwise")) {
         return plan->depthwise;
+    }
+    if (g_str_equal(stem, "separable")) {
+        return separable;
     }
     return g_strv_contains(plain_stems, stem) ? plan->plain : NULL;
 }

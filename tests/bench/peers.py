@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import shutil
 import statistics
 import subprocess
@@ -73,24 +74,34 @@ def interval(values, digits):
     return f"{values['median']:.{digits}f} ({values['q1']:.{digits}f}-{values['q3']:.{digits}f})"
 
 
-def table(result):
-    """What a person reads, as Markdown."""
-    start, frame = result['start_ms'], result['frame']
-    lines = [f"{result['model']}, {result['driver']}, {result['cpu']} ({result['isa']}), {result['threads']} threads, {result['time']}", '',
-             '| runtime | median ms (quartiles) | min ms | effdet / runtime (quartiles) | rounds | load + first run ms | difference |', '|---|---|---|---|---|---|---|']
-    for name, row in result['rows'].items():
-        program = result['programs'][name]
-        ratio = interval(row['ratio'], 2) if 'ratio' in row else ''
-        difference = f"{program['difference']:.0e}" if 'difference' in program else ''
-        lines.append(f"| {program['version']}{' Vulkan' if name == 'ncnn-vulkan' else ''} | {interval(row, 1)} | {row['min']:.1f} | {ratio} | {row['n']} | "
-                     f"{program['first_ms']:.0f} | {difference} |")
-    if not result['idle']:
-        lines += ['', 'Other programs were busy during most rounds: medians are pessimistic.']
-    lines += ['', f"effdet: 1080p NV12 to network input {frame['preprocess_ms']:.2f} ms, threshold to boxes on the device {frame['decode_ms']:.2f} ms, whole frame "
-              f"{frame['frame_ms']:.1f} ms (medians); start {start['cold']:.0f} ms cold, {start['warm']:.0f} ms warm; {result['dispatches']} dispatches, "
-              f"{result['pipelines']} pipelines", '', '| operation | dispatches | ms | GFLOP/s |', '|---|---|---|---|']
-    lines += [f"| {op['op']} | {op['dispatches']} | {op['ms']:.1f} | {op['gflops']:.0f} |" for op in result['operations']]
-    return '\n'.join(lines) + '\n'
+def markdown(*lines):
+    """The first line is the header."""
+    lines = [*lines[:1], ['---'] * len(lines[0]), *lines[1:]]
+    return '\n'.join(f"| {' | '.join(line)} |" for line in lines) + '\n'
+
+
+def short_driver(driver):
+    mesa = re.search(r'Mesa \d+\.\d+\.\d+', driver)
+    return mesa.group(0) if mesa else driver
+
+
+def tables(results):
+    """What a person reads, as Markdown: all programs, effdet's other times, effdet's kinds of operations."""
+    times = [['model', 'driver', 'CPU', 'runtime', 'ms: median (quartiles)', 'min', 'GFLOP/s', 'effdet / runtime', 'rounds', 'load + first run, ms']]
+    frames = [['model', 'driver', 'CPU', 'NV12 1080p to input, ms', 'decode on the device, ms', 'whole frame, ms', 'cold start, ms', 'warm start, ms',
+               'dispatches', 'pipelines']]
+    sums = [['model', 'driver', 'CPU', 'operation', 'dispatches', 'ms', 'GFLOP/s']]
+    for result in results:
+        where, start, frame = [result['model'], short_driver(result['driver']), result['isa']], result['start_ms'], result['frame']
+        for name, row in result['rows'].items():
+            program = result['programs'][name]
+            times.append([*where, program['version'] + (' Vulkan' if name == 'ncnn-vulkan' else ''), interval(row, 1), f"{row['min']:.1f}",
+                          f"{result['gflop'] / row['median'] * 1e3:.0f}", interval(row['ratio'], 2) if 'ratio' in row else '',
+                          f"{row['n']}{'' if result['idle'] else ' (busy)'}", f"{program['first_ms']:.0f}"])
+        frames.append([*where, f"{frame['preprocess_ms']:.1f}", f"{frame['decode_ms']:.2f}", f"{frame['frame_ms']:.1f}", f"{start['cold']:.0f}",
+                       f"{start['warm']:.0f}", str(result['dispatches']), str(result['pipelines'])])
+        sums += [[*where, op['op'], str(op['dispatches']), f"{op['ms']:.1f}", f"{op['gflops']:.0f}"] for op in result['operations']]
+    return '\n'.join([markdown(*times), markdown(*frames), markdown(*sums)])
 
 
 # ---- programs
@@ -222,7 +233,7 @@ def measure(options, env, python, model, folder):
     kept, idle = clean_rounds(rounds)
     return {
         'model': model, 'driver': bench['driver'], 'cpu': cpu_name(), 'isa': 'AVX-512' if cpu['avx512'] else 'AVX2' if cpu['avx2'] else 'no AVX2',
-        'threads': options.threads, 'time': time.strftime('%Y-%m-%d'), 'idle': idle, 'programs': {worker.name: worker.about for worker in workers},
+        'gflop': cpu['gflop'], 'threads': options.threads, 'time': time.strftime('%Y-%m-%d'), 'idle': idle, 'programs': {worker.name: worker.about for worker in workers},
         'rows': rows(kept), 'frame': {name: statistics.median(v for values in kept for v in values['frame'][name])
                                       for name in ('preprocess_ms', 'decode_ms', 'frame_ms')},
         'start_ms': bench['start_ms'], 'dispatches': bench['dispatches'], 'pipelines': bench['pipelines'], 'operations': operations(bench['ops']), 'rounds': rounds,
@@ -241,6 +252,7 @@ def parse(arguments):
     parser.add_argument('--icd', help='Vulkan driver manifest (the loader decides)')
     parser.add_argument('--cache', default=cache, help='folder for the virtual environment (%(default)s)')
     parser.add_argument('--out', help='JSON file with everything measured')
+    parser.add_argument('--show', nargs='+', metavar='JSON', help='measure nothing, print the tables of such files')
     options = parser.parse_args(arguments)
     options.peers, options.model = options.runtimes.split(','), options.model or ['d0', 'lite0']
     unknown = [peer for peer in options.peers if peer not in PEERS]
@@ -251,8 +263,16 @@ def parse(arguments):
     return options
 
 
+def read(path):
+    with open(path, encoding='utf-8') as file:
+        return json.load(file)
+
+
 def main(arguments):
     options = parse(arguments)
+    if options.show:
+        print(tables([result for path in options.show for result in read(path)]))
+        return
     cpus = sorted(os.sched_getaffinity(0))
     if len(cpus) < options.threads:
         sys.exit(f'peers.py: --threads {options.threads}, but there are {len(cpus)} CPUs')
@@ -266,7 +286,7 @@ def main(arguments):
         python = make_environment(os.path.abspath(options.cache))
         for model in options.model:
             results.append(measure(options, env, python, model, folder))
-            print(table(results[-1]), flush=True)
+            print(tables(results[-1:]), flush=True)
     except Failure as failure:
         sys.exit(f'peers.py: {failure}')
     finally:

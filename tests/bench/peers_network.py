@@ -355,7 +355,7 @@ class NcnnWriter:
 
 
 def write_files(name, stem):
-    """The network under its three names; for ncnn, the names of the outputs' blobs."""
+    """The network for each program, its input, and the names of ncnn's output blobs; returns its GFLOP (two for a multiply-accumulate)."""
     network = Network(name)
     write_safetensors(network, stem + '.safetensors')
     OnnxWriter(network).write(stem + '.onnx')
@@ -363,3 +363,4 @@ def write_files(name, stem):
     np.save(stem + '.npy', input_tensor(name))
     with open(stem + '.json', 'w', encoding='ascii') as file:
         json.dump(network.outputs, file)
+    return sum(2e-9 * node.weight.size * node.shape[1] * node.shape[2] for node in network.nodes if node.weight is not None)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """One peer runtime that stays loaded and runs on demand; started by peers.py with the Python of its virtual environment.
 
-    peers_worker.py write MODEL STEM               writes the network's files and prints what this process sees of the CPU
+    peers_worker.py write MODEL STEM               writes the network's files; prints its GFLOP and what this process sees of the CPU
     peers_worker.py compare OUTPUT FOLDER          compares such outputs with those of effdet infer
     peers_worker.py RUNTIME STEM THREADS OUTPUT    first runs once and writes the outputs to OUTPUT (npz)
 
@@ -93,9 +93,9 @@ def serve(runtime, stem, threads, output):
 
 def write(model, stem):
     import peers_network
-    peers_network.write_files(model, stem)
+    gflop = peers_network.write_files(model, stem)
     features = getattr(np, '_core', np).__dict__['_multiarray_umath'].__cpu_features__  # by cpuid: what the runtimes see as well
-    say(avx2=features['AVX2'], avx512=features['AVX512F'], input=stem + '.npy')
+    say(avx2=features['AVX2'], avx512=features['AVX512F'], gflop=gflop)
 
 
 def difference(expected, folder):

@@ -4,6 +4,7 @@
 // nothing that lives together overlaps.
 #include "net/fpn_layout.h"
 #include "net/graph.h"
+#include "weights/wanted.h"
 
 static void init_model(struct model *model, const struct arch *arch, int height, int width)
 {
@@ -102,6 +103,59 @@ static void check_order(const struct graph *graph, const char *what)
     g_assert_true(written[graph->classes] || written[graph_value(graph, graph->classes)->parent]);
 }
 
+struct level {
+    const struct graph *graph;
+    GArray *ids[2]; // int, by write
+};
+
+static void collect(int id, bool write, void *data)
+{
+    struct level *level = data;
+    g_array_append_val(level->ids[write], id);
+}
+
+// What a node of a level writes, no other of its level touches: one barrier before a level serves.
+static void check_levels(const struct graph *graph, const char *what)
+{
+    for (guint i = 0; i < graph->nodes->len; i++) {
+        const struct node *node = graph_node(graph, (int)i);
+        struct level mine = {
+            graph,
+            {g_array_new(FALSE, FALSE, sizeof(int)), g_array_new(FALSE, FALSE, sizeof(int))}};
+        struct level others = {
+            graph,
+            {g_array_new(FALSE, FALSE, sizeof(int)), g_array_new(FALSE, FALSE, sizeof(int))}};
+        graph_visit(graph, node, collect, &mine);
+        for (guint j = 0; j < graph->nodes->len; j++) {
+            const struct node *other = graph_node(graph, (int)j);
+            g_assert_true((j < i) <= (other->level <= node->level)); // in order
+            if (j != i && other->level == node->level) {
+                graph_visit(graph, other, collect, &others);
+            }
+        }
+        for (guint w = 0; w < mine.ids[1]->len; w++) {
+            const struct value *a = graph_value(graph, g_array_index(mine.ids[1], int, w));
+            for (int write = 0; write < 2; write++) {
+                for (guint k = 0; k < others.ids[write]->len; k++) {
+                    int id = g_array_index(others.ids[write], int, k);
+                    const struct value *b = graph_value(graph, id);
+                    bool siblings = a->parent >= 0 && a->parent == b->parent;
+                    bool apart =
+                        a->offset + a->bytes <= b->offset || b->offset + b->bytes <= a->offset;
+                    if (!siblings && !apart) {
+                        g_test_message("%s: %s, %s in one level", what, a->name, b->name);
+                    }
+                    g_assert_true(siblings || apart);
+                }
+            }
+        }
+        for (int write = 0; write < 2; write++) {
+            g_array_unref(mine.ids[write]);
+            g_array_unref(others.ids[write]);
+        }
+    }
+}
+
 static void check_arena(struct graph *graph, int element_bytes, const char *what)
 {
     graph_plan(graph, element_bytes);
@@ -126,6 +180,8 @@ static void check_arena(struct graph *graph, int element_bytes, const char *what
         }
     }
     g_assert_cmpuint(graph->arena_bytes, >=, graph->lower_bound_bytes);
+    g_assert_cmpfloat((double)graph->arena_bytes, <=, 1.05 * (double)graph->lower_bound_bytes);
+    check_levels(graph, what);
     g_test_message("%s, %d bytes an element: %u nodes, arena %.2f MiB, lower bound %.2f MiB", what,
                    element_bytes, graph->nodes->len, (double)graph->arena_bytes / 0x1p20,
                    (double)graph->lower_bound_bytes / 0x1p20);
@@ -183,6 +239,40 @@ static void test_d0_nodes(void)
         g_assert_cmpuint(graph->nodes->len, ==, wanted[f]);
         graph_free(&graph);
         model_finish(&model);
+    }
+}
+
+// What D7x needs at its native size, in both precisions: arena, weights, and the picture and
+// candidates of two frames in flight, generously.
+static void test_d7x_memory(void)
+{
+    for (int element_bytes = 2; element_bytes <= 4; element_bytes += 2) {
+        for (gsize f = 1; f < G_N_ELEMENTS(all_options); f++) {
+            struct model model;
+            model_init(&model, arch_find("d7x"), 90);
+            struct graph *graph = graph_new(&model);
+            g_autoptr(GArray) tensors = wanted_tensors(graph);
+            uint64_t weights = 0, staging = 2 * (3840 * 2160 * 4 + (1 << 20));
+            for (guint i = 0; i < tensors->len; i++) {
+                const struct wanted *wanted = &g_array_index(tensors, struct wanted, i);
+                uint64_t count = 1;
+                for (int d = 0; d < wanted->rank; d++) {
+                    count *= (uint64_t)wanted->shape[d];
+                }
+                weights += count * (uint64_t)element_bytes;
+            }
+            graph_fuse(graph, &all_options[f]);
+            graph_plan(graph, element_bytes);
+            uint64_t sum = graph->arena_bytes + weights + staging;
+            g_test_message("d7x, %d bytes an element: arena %.0f + weights %.0f + staging %.0f = "
+                           "%.0f MiB",
+                           element_bytes, (double)graph->arena_bytes / 0x1p20,
+                           (double)weights / 0x1p20, (double)staging / 0x1p20,
+                           (double)sum / 0x1p20);
+            g_assert_cmpuint(sum, <, G_GUINT64_CONSTANT(2) << 30);
+            graph_free(&graph);
+            model_finish(&model);
+        }
     }
 }
 
@@ -262,6 +352,7 @@ int main(int argc, char **argv)
     g_test_add_func("/graph/shapes", test_shapes);
     g_test_add_func("/graph/fuse-and-plan", test_fuse_and_plan);
     g_test_add_func("/graph/d0-nodes", test_d0_nodes);
+    g_test_add_func("/graph/d7x-memory", test_d7x_memory);
     g_test_add_func("/graph/layouts", test_layouts);
     g_test_add_func("/graph/anchors", test_anchors);
     g_test_add_func("/graph/names", test_names);
