@@ -29,11 +29,25 @@ double network_estimate_us(const struct network *network, const struct dispatch 
            cores / 1000;
 }
 
-static bool prepare_ops(struct network *network, GError **error)
+// What the time of a node depends on.
+static char *node_shape(const struct graph *graph, const struct node *node)
+{
+    const struct value *input = graph_value(graph, node->inputs[0]);
+    const struct value *output = graph_value(graph, node->output);
+    return g_strdup_printf("%d %d %d %d %d %d %d %d", node->op, input->pixels, input->channels,
+                           output->pixels, output->channels, node->kernel, node->stride,
+                           node->n_parts);
+}
+
+static bool prepare_ops(struct network *network, bool trial, GError **error)
 {
     struct op_env *env = &network->env;
+    g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     for (guint i = 0; i < network->graph->nodes->len; i++) {
         const struct node *node = graph_node(network->graph, (int)i);
+        if (trial && !g_hash_table_add(seen, node_shape(network->graph, node))) {
+            continue;
+        }
         env->node_name = node->name;
         if (!op_table[node->op].prepare(env, node, error)) {
             return false;
@@ -70,7 +84,8 @@ bool network_init(struct network *network, struct device *device, struct checkpo
     }
     network->env.kernels = network->kernels;
     if (!buffer_init(&network->arena, device, network->graph->arena_bytes, MEMORY_DEVICE, error) ||
-        !prepare_ops(network, error) || !checkpoint_all_used(checkpoint, error)) {
+        !prepare_ops(network, options->trial, error) ||
+        (!options->trial && !checkpoint_all_used(checkpoint, error))) {
         goto error;
     }
     GByteArray *packed = network->env.packed;
@@ -164,7 +179,7 @@ static int compare_doubles(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
-bool network_time(struct network *network, int runs, double *us, GError **error)
+bool network_time(struct network *network, int runs, double quantile, double *us, GError **error)
 {
     int n = (int)network->dispatches->len;
     g_autofree int *marks = g_new(int, n + 1);
@@ -180,7 +195,7 @@ bool network_time(struct network *network, int runs, double *us, GError **error)
     }
     for (int i = 0; ok && i < n; i++) {
         qsort(samples + i * runs, (size_t)runs, sizeof(double), compare_doubles);
-        us[i] = samples[i * runs + runs / 2];
+        us[i] = samples[i * runs + (int)(quantile * (runs - 1) + 0.5)];
     }
     recorder_free(&recorder);
     return ok;

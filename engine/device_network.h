@@ -21,6 +21,7 @@ struct network_options {
     bool fuse;             // false: plain graph
     bool cpu_plan;         // plan for CPU devices
     struct tuning *tuning; // measured variants, or NULL: by estimate
+    bool trial;            // only the first node of each shape: to be timed, not to be right
 };
 
 // Builds, folds, packs, uploads. Reads every tensor of the checkpoint and fails when one is missing
@@ -41,8 +42,10 @@ bool network_run(struct network *network, GError **error) WARN_UNUSED;
 struct recorder *network_record(struct network *network, int *marks, GError **error) WARN_UNUSED;
 // What a dispatch may take on the device, microseconds: a cautious guess from FLOPs and bytes.
 double network_estimate_us(const struct network *network, const struct dispatch *dispatch);
-// Median time of each dispatch over `runs` runs, microseconds; -1 without timestamps. Waits.
-bool network_time(struct network *network, int runs, double *us, GError **error) WARN_UNUSED;
+// Time of each dispatch, microseconds; -1 without timestamps: of `runs` runs the quantile (0 = the
+// least, 0.5 = the median). Waits.
+bool network_time(struct network *network, int runs, double quantile, double *us,
+                  GError **error) WARN_UNUSED;
 // Reads a value of the arena as [channels][height][width] of one level. Waits.
 bool network_read_value(struct network *network, int value, int level, float *out,
                         GError **error) WARN_UNUSED;

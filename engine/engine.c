@@ -16,7 +16,7 @@
 #define WARM_UP_TIMEOUT_MS                                                                         \
     300000 // drivers that compile at the first dispatch take seconds, on busy machines minutes
 #define MAX_INPUT_SIDE 4096
-#define TUNE_LIMIT_S 30 // on CPUs, where every trial compiles; a GPU is done in two
+#define TUNE_LIMIT_S 30 // when asked for, and for all compilation
 
 static bool check_params(const EffdetEngineParams *params, GError **error)
 {
@@ -174,11 +174,15 @@ static guint frame_timeout_ms(guint wanted_ms, gint64 warm_up_us)
 static bool build_network(EffdetEngine *engine, const EffdetEngineParams *params,
                           struct network_options *options, GError **error)
 {
-    struct tuning *tuning = params->tune < 0 ? NULL : tuning_new(engine->device);
-    bool ok = params->tune <= 0 || tune_network(tuning, engine->device, engine->checkpoint, options,
-                                                TUNE_LIMIT_S, error);
+    struct device *device = engine->device;
+    struct checkpoint *checkpoint = engine->checkpoint;
+    struct tuning *tuning = params->tune < 0 ? NULL : tuning_new(device);
+    bool ok =
+        !tuning ||
+        (params->tune > 0 ? tune_network(tuning, device, checkpoint, options, TUNE_LIMIT_S, error)
+                          : tune_at_first_start(tuning, device, checkpoint, options, error));
     options->tuning = tuning;
-    ok = ok && network_init(&engine->network, engine->device, engine->checkpoint, options, error);
+    ok = ok && network_init(&engine->network, device, checkpoint, options, error);
     options->tuning = NULL;
     tuning_free(&tuning);
     return ok;

@@ -64,7 +64,7 @@ static bool run_once(struct recorder *recorder, GError **error)
 
 bool effdet_engine_time_dispatches(EffdetEngine *engine, int runs, double *us, GError **error)
 {
-    return check_idle(engine, error) && network_time(&engine->network, runs, us, error);
+    return check_idle(engine, error) && network_time(&engine->network, runs, 0.5, us, error);
 }
 
 bool effdet_engine_time_network(EffdetEngine *engine, int runs, double *ms, GError **error)

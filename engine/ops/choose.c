@@ -43,14 +43,14 @@ static GArray *rank_variants(const struct class_plan *plan, const struct variant
 }
 
 // Shapes for which every variant costs the same by estimate are one class.
-static char *shape_class(const char *stem, const GArray *ranked)
+static char *shape_class(const char *stem, bool half, const GArray *ranked)
 {
     uint64_t hash = ranked->len;
     for (guint i = 0; i < ranked->len; i++) {
         double estimate = g_array_index(ranked, struct candidate, i).cost;
         hash = hash * 31 + kernel_cache_hash(&estimate, sizeof estimate);
     }
-    return g_strdup_printf("%s-%016" G_GINT64_MODIFIER "x", stem, hash);
+    return g_strdup_printf("%s-%s-%016" G_GINT64_MODIFIER "x", stem, half ? "fp16" : "fp32", hash);
 }
 
 static const struct variant *pick(const struct op_env *env, const char *stem, const GArray *ranked)
@@ -70,7 +70,7 @@ static const struct variant *pick(const struct op_env *env, const char *stem, co
             n = i;
         }
     }
-    g_autofree char *shape = shape_class(stem, ranked);
+    g_autofree char *shape = shape_class(stem, env->half, ranked);
     return tuning_choose(env->tuning, env->node_name, shape, candidates, n);
 }
 

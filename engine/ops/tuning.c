@@ -10,6 +10,9 @@
 #include "gpu/kernel_cache.h"
 
 #define GROUP "variants"
+#define ORIGIN                                                                                     \
+    "origin" // file: the name that the file was written under, which has device and build
+#define MODELS "models"
 
 // What a class of shapes ran with, and how long all its nodes took together.
 struct choice {
@@ -27,6 +30,7 @@ struct tuning {
     char *path;
     GHashTable *best;  // shape -> struct choice
     GHashTable *taken; // node -> struct taken, of the trial under way
+    GHashTable *known; // networks that were measured
     int rank, most_candidates;
 };
 
@@ -56,6 +60,17 @@ static void read_file(struct tuning *tuning)
         }
         return;
     }
+    g_autofree char *name = g_path_get_basename(tuning->path);
+    g_autofree char *origin = g_key_file_get_string(file, ORIGIN, "file", NULL);
+    if (g_strcmp0(name, origin) != 0) {
+        log_info("measured variants in %s are not used: they are of %s", tuning->path,
+                 origin ? origin : "unknown origin");
+        return;
+    }
+    g_auto(GStrv) models = g_key_file_get_keys(file, MODELS, NULL, NULL);
+    for (int i = 0; models && models[i]; i++) {
+        tuning_set_known(tuning, models[i]);
+    }
     g_auto(GStrv) shapes = g_key_file_get_keys(file, GROUP, NULL, NULL);
     for (int i = 0; shapes && shapes[i]; i++) {
         gsize n = 0;
@@ -75,6 +90,7 @@ struct tuning *tuning_new(const struct device *device)
     tuning->path = g_strconcat(pipelines, ".variants", NULL);
     tuning->best = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     tuning->taken = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, taken_free);
+    tuning->known = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     tuning->rank = -1;
     read_file(tuning);
     return tuning;
@@ -86,6 +102,7 @@ void tuning_free(struct tuning **tuning)
         g_free((*tuning)->path);
         g_hash_table_unref((*tuning)->best);
         g_hash_table_unref((*tuning)->taken);
+        g_hash_table_unref((*tuning)->known);
         g_clear_pointer(tuning, g_free);
     }
 }
@@ -135,13 +152,29 @@ bool tuning_end_trial(struct tuning *tuning)
     return tuning->rank + 1 < tuning->most_candidates;
 }
 
+bool tuning_is_known(const struct tuning *tuning, const char *model)
+{
+    return g_hash_table_contains(tuning->known, model);
+}
+
+void tuning_set_known(struct tuning *tuning, const char *model)
+{
+    g_hash_table_add(tuning->known, g_strdup(model));
+}
+
 void tuning_save(const struct tuning *tuning)
 {
     g_autoptr(GKeyFile) file = g_key_file_new();
     g_autoptr(GError) error = NULL;
     g_autofree char *folder = g_path_get_dirname(tuning->path);
+    g_autofree char *name = g_path_get_basename(tuning->path);
+    g_key_file_set_string(file, ORIGIN, "file", name);
     GHashTableIter iter;
     gpointer key, value;
+    g_hash_table_iter_init(&iter, tuning->known);
+    while (g_hash_table_iter_next(&iter, &key, NULL)) {
+        g_key_file_set_boolean(file, MODELS, key, TRUE);
+    }
     g_hash_table_iter_init(&iter, tuning->best);
     while (g_hash_table_iter_next(&iter, &key, &value)) {
         const struct choice *choice = value;

@@ -13,7 +13,8 @@
 
 struct tuning;
 
-// Starts with what an earlier process measured on this device, driver and build; empty without.
+// Starts with what an earlier process measured on this device, driver and build; empty without. A
+// damaged or foreign file is refused and logged.
 struct tuning *tuning_new(const struct device *device);
 void tuning_free(struct tuning **tuning);
 
@@ -24,6 +25,9 @@ void tuning_begin_trial(struct tuning *tuning, int rank);
 void tuning_report(struct tuning *tuning, const char *node, double us);
 // Compares the trial with what is known. False when no shape has a candidate of a higher rank.
 bool tuning_end_trial(struct tuning *tuning);
+// Whether a network's shapes were measured: by a name of its architecture, size and storage.
+bool tuning_is_known(const struct tuning *tuning, const char *model);
+void tuning_set_known(struct tuning *tuning, const char *model);
 // Writes what was measured to the cache folder. Failure is only logged.
 void tuning_save(const struct tuning *tuning);
 

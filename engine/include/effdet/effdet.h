@@ -112,9 +112,9 @@ typedef struct {
                              // architecture name)
     const gchar
         *plan; // "auto", "gpu" or "cpu": which dispatch plan, whatever the device. NULL = "auto"
-    gint tune; // 1 = measure kernel variants at start (up to half a minute on a CPU) and keep what
-               // was measured in the cache folder; 0 = use what is kept there; -1 = only the
-               // built-in table
+    gint tune; // 1 = measure kernel variants at start (up to half a minute) and keep what was
+               // measured in the cache folder; 0 = use what is kept there, and on GPUs measure at
+               // the first start of a network (two seconds); -1 = only the built-in table
 } EffdetEngineParams;
 
 // Reads the weights, builds the network, uploads it, compiles the pipelines and runs one warm-up
