@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-// What the slower devices of a class reach: multiply-adds and bytes a nanosecond.
+// What the slower devices of a class reach: FLOPs and bytes a nanosecond.
 static const struct {
     double gflops, gbytes_s;
 } speeds[] = {

@@ -13,6 +13,12 @@ const struct dispatch *effdet_engine_dispatches(EffdetEngine *engine, int *n);
 // where the device has none. No frame may be in flight.
 bool effdet_engine_time_dispatches(EffdetEngine *engine, int runs, double *us,
                                    GError **error) WARN_UNUSED;
+// The most that the device does by small kernels of nothing but multiply-adds or copies: thousand
+// millions a second.
+bool effdet_engine_measure_ceiling(EffdetEngine *engine, double *gflops, double *gbytes_s,
+                                   GError **error) WARN_UNUSED;
+// Barriers and submissions of a frame.
+void effdet_engine_count(EffdetEngine *engine, int *barriers, int *submits);
 // Milliseconds of each of `runs` runs of the network alone, submit to fence.
 bool effdet_engine_time_network(EffdetEngine *engine, int runs, double *ms,
                                 GError **error) WARN_UNUSED;

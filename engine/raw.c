@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // The network alone: raw head outputs and timings, for tools and tests. Nothing here runs on a
 // video frame's path.
+#include "ceiling.h"
 #include "engine_internal.h"
 #include "engine_private.h"
 
@@ -54,6 +55,23 @@ const struct dispatch *effdet_engine_dispatches(EffdetEngine *engine, int *n)
 {
     *n = (int)engine->network.dispatches->len;
     return (const struct dispatch *)(void *)engine->network.dispatches->data;
+}
+
+bool effdet_engine_measure_ceiling(EffdetEngine *engine, double *gflops, double *gbytes_s,
+                                   GError **error)
+{
+    struct ceiling ceiling = {0};
+    bool ok = check_idle(engine, error) && ceiling_measure(&engine->network, &ceiling, error);
+    *gflops = ceiling.gflops;
+    *gbytes_s = ceiling.gbytes_s;
+    return ok;
+}
+
+void effdet_engine_count(EffdetEngine *engine, int *barriers, int *submits)
+{
+    const struct recorder *recorder = engine->slots[0].passes[PASS_QUICK].recorder;
+    *barriers = recorder_barriers(recorder);
+    *submits = recorder_submits(recorder);
 }
 
 static bool run_once(struct recorder *recorder, GError **error)

@@ -73,6 +73,20 @@ PUSH_END(preprocess_push)
 
 #include "interface_net.h"
 
+// ---- ceiling
+#define CEILING_SPEC_COPY 0 // copy, else multiply and add
+#define CEILING_SPECS 1
+#define CEILING_LOCAL 64
+#define CEILING_COPIES 8    // elements of an invocation
+#define CEILING_SUMS 12     // of an invocation: as many as fit sixteen registers
+#define CEILING_STEPS 16    // unrolled
+#define CEILING_ROUNDS 64
+#if defined(INTERFACE_CEILING) || defined(__STDC_VERSION__)
+PUSH_BEGIN(ceiling_push)
+    FLOAT factor, term;
+PUSH_END(ceiling_push)
+#endif
+
 // ---- decode
 #define DECODE_SPEC_MODE 0
 #define DECODE_SPECS 1

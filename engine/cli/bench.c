@@ -24,7 +24,18 @@ struct bench {
     GArray *network_ms, *frame_ms; // double, one a run
     const struct dispatch *dispatches;
     int n_dispatches;
-    double *us; // of each dispatch, NaN without timestamps; NULL without --per-op
+    int n_barriers, n_submits;
+    // with --per-op only
+    double *us;                        // of each dispatch, NaN without timestamps; else NULL
+    double peak_gflops, peak_gbytes_s; // what the device can do at best
+    GArray *sums;                      // struct sum, longest first
+};
+
+// All dispatches of an operation.
+struct sum {
+    const char *op;
+    int dispatches;
+    double us, flops, bytes;
 };
 
 struct summary {
@@ -143,7 +154,43 @@ static bool time_dispatches(struct bench *bench, GError **error)
     for (int i = 0; i < bench->n_dispatches; i++) {
         bench->us[i] = bench->us[i] < 0 ? NAN : bench->us[i];
     }
-    return true;
+    return effdet_engine_measure_ceiling(bench->engine, &bench->peak_gflops, &bench->peak_gbytes_s,
+                                         error);
+}
+
+static gint by_falling_time(gconstpointer a, gconstpointer b)
+{
+    double x = ((const struct sum *)a)->us, y = ((const struct sum *)b)->us;
+    return (x < y) - (x > y);
+}
+
+static void sum_up(struct bench *bench)
+{
+    bench->sums = g_array_new(FALSE, FALSE, sizeof(struct sum));
+    for (int i = 0; i < bench->n_dispatches; i++) {
+        const struct dispatch *dispatch = &bench->dispatches[i];
+        guint at = 0;
+        while (at < bench->sums->len &&
+               !g_str_equal(g_array_index(bench->sums, struct sum, at).op, dispatch->op)) {
+            at++;
+        }
+        if (at == bench->sums->len) {
+            struct sum new = {.op = dispatch->op};
+            g_array_append_val(bench->sums, new);
+        }
+        struct sum *sum = &g_array_index(bench->sums, struct sum, at);
+        sum->dispatches++;
+        sum->us += bench->us[i];
+        sum->flops += dispatch->flops;
+        sum->bytes += dispatch->bytes_moved;
+    }
+    g_array_sort(bench->sums, by_falling_time);
+}
+
+// How near to what the device can do at best: by arithmetic or by memory, whichever is nearer.
+static double percent(const struct bench *bench, double us, double flops, double bytes)
+{
+    return 100 * MAX(flops / bench->peak_gflops, bytes / bench->peak_gbytes_s) / us / 1e3;
 }
 
 // ---- output ------------------------------------------------------------------------------------
@@ -171,9 +218,30 @@ static void add_ops(JsonBuilder *json, const struct bench *bench)
         json_double(json, "us", bench->us[i]);
         json_double(json, "gflops", dispatch->flops / bench->us[i] / 1e3);
         json_double(json, "gbytes_s", dispatch->bytes_moved / bench->us[i] / 1e3);
+        json_double(json, "percent",
+                    percent(bench, bench->us[i], dispatch->flops, dispatch->bytes_moved));
         json_builder_end_object(json);
     }
     json_builder_end_array(json);
+    json_builder_set_member_name(json, "by_op");
+    json_builder_begin_array(json);
+    for (guint i = 0; i < bench->sums->len; i++) {
+        const struct sum *sum = &g_array_index(bench->sums, struct sum, i);
+        json_builder_begin_object(json);
+        json_string(json, "op", sum->op);
+        json_int(json, "dispatches", sum->dispatches);
+        json_double(json, "us", sum->us);
+        json_double(json, "gflops", sum->flops / sum->us / 1e3);
+        json_double(json, "gbytes_s", sum->bytes / sum->us / 1e3);
+        json_double(json, "percent", percent(bench, sum->us, sum->flops, sum->bytes));
+        json_builder_end_object(json);
+    }
+    json_builder_end_array(json);
+    json_builder_set_member_name(json, "ceiling");
+    json_builder_begin_object(json);
+    json_double(json, "gflops", bench->peak_gflops);
+    json_double(json, "gbytes_s", bench->peak_gbytes_s);
+    json_builder_end_object(json);
 }
 
 static void print_json(const struct bench *bench)
@@ -196,6 +264,8 @@ static void print_json(const struct bench *bench)
     add_summary(json, "frame_ms", summarise(bench->frame_ms));
     json_int(json, "dispatches", info->n_dispatches);
     json_int(json, "pipelines", info->n_pipelines);
+    json_int(json, "barriers", bench->n_barriers);
+    json_int(json, "submits", bench->n_submits);
     json_builder_set_member_name(json, "bytes");
     json_builder_begin_object(json);
     json_int(json, "arena", (gint64)info->arena_bytes);
@@ -221,14 +291,29 @@ static void print_summary(const char *name, struct summary summary)
            summary.p95);
 }
 
+static void print_sums(const struct bench *bench)
+{
+    printf("ceiling     %.0f GFLOP/s by multiply-adds, %.1f GB/s by copies\n", bench->peak_gflops,
+           bench->peak_gbytes_s);
+    printf("\n%10s %9s %9s %5s  %-12s %s\n", "us", "GFLOP/s", "GB/s", "%", "OP", "DISPATCHES");
+    for (guint i = 0; i < bench->sums->len; i++) {
+        const struct sum *sum = &g_array_index(bench->sums, struct sum, i);
+        printf("%10.1f %9.2f %9.2f %5.1f  %-12s %d\n", sum->us, sum->flops / sum->us / 1e3,
+               sum->bytes / sum->us / 1e3, percent(bench, sum->us, sum->flops, sum->bytes), sum->op,
+               sum->dispatches);
+    }
+}
+
 static void print_ops(const struct bench *bench)
 {
-    printf("\n%10s %9s %9s  %-12s %-24s %s\n", "us", "GFLOP/s", "GB/s", "OP", "VARIANT", "NODE");
+    printf("\n%10s %9s %9s %5s  %-12s %-24s %s\n", "us", "GFLOP/s", "GB/s", "%", "OP", "VARIANT",
+           "NODE");
     for (int i = 0; i < bench->n_dispatches; i++) {
         const struct dispatch *dispatch = &bench->dispatches[i];
-        printf("%10.1f %9.2f %9.2f  %-12s %-24s %s\n", bench->us[i],
+        printf("%10.1f %9.2f %9.2f %5.1f  %-12s %-24s %s\n", bench->us[i],
                dispatch->flops / bench->us[i] / 1e3, dispatch->bytes_moved / bench->us[i] / 1e3,
-               dispatch->op, dispatch->variant, dispatch->label);
+               percent(bench, bench->us[i], dispatch->flops, dispatch->bytes_moved), dispatch->op,
+               dispatch->variant, dispatch->label);
     }
 }
 
@@ -244,7 +329,8 @@ static void print_text(const struct bench *bench)
     print_summary("frame", summarise(bench->frame_ms));
     printf("            (NV12 %dx%d in, objects out, one frame at a time, %d runs)\n", FRAME_WIDTH,
            FRAME_HEIGHT, bench->runs);
-    printf("dispatches  %u, with %u pipelines\n", info->n_dispatches, info->n_pipelines);
+    printf("dispatches  %u, with %u pipelines, %d barriers, in %d submissions\n",
+           info->n_dispatches, info->n_pipelines, bench->n_barriers, bench->n_submits);
     printf("memory      arena %.1f MiB (at least %.1f), weights %.1f, staging %.1f\n",
            (double)info->arena_bytes / mib, (double)info->arena_lower_bound_bytes / mib,
            (double)info->weights_bytes / mib, (double)info->staging_bytes / mib);
@@ -253,6 +339,7 @@ static void print_text(const struct bench *bench)
     if (bench->us && bench->n_dispatches > 0 && isnan(bench->us[0])) {
         puts("\nno times of single dispatches: the device has no timestamps");
     } else if (bench->us) {
+        print_sums(bench);
         print_ops(bench);
     }
 }
@@ -271,6 +358,12 @@ static int run(struct bench *bench, EffdetEngineParams *params)
     g_setenv("XDG_CACHE_HOME", cache, TRUE);
     bool ok = start(bench, params, &error) && run_frames(bench, &error) &&
               (!bench->per_op || time_dispatches(bench, &error));
+    if (ok) {
+        effdet_engine_count(bench->engine, &bench->n_barriers, &bench->n_submits);
+    }
+    if (ok && bench->us) {
+        sum_up(bench);
+    }
     if (ok && bench->json) {
         print_json(bench);
     } else if (ok) {
@@ -288,8 +381,8 @@ int command_bench(int argc, char **argv)
         {"random-weights", 0, 0, G_OPTION_ARG_NONE, &bench.random_weights,
          "synthetic weights, no file needed; --model must be an architecture", NULL},
         {"runs", 0, 0, G_OPTION_ARG_INT, &bench.runs, "frames to measure, 1 to 100000 (20)", "N"},
-        {"per-op", 0, 0, G_OPTION_ARG_NONE, &bench.per_op, "also time every dispatch by itself",
-         NULL},
+        {"per-op", 0, 0, G_OPTION_ARG_NONE, &bench.per_op,
+         "also time every dispatch by itself, and what the device can do at best", NULL},
         {"json", 0, 0, G_OPTION_ARG_NONE, &bench.json, "print one JSON document", NULL},
         {NULL},
     };
@@ -299,7 +392,9 @@ int command_bench(int argc, char **argv)
         "whole way of one frame by the host's clock, from pixels to objects. The start is\n"
         "measured twice in a temporary cache folder: with nothing in it, then with what the\n"
         "first start left. A device without timestamps is measured by the host's clock, and has\n"
-        "no times of single dispatches.\n\n"
+        "no times of single dispatches. --per-op compares each with the device's ceiling: what\n"
+        "small kernels of nothing but multiply-adds or copies reach (\"%\": of the nearer one).\n"
+        "--plan gpu shows the kernels for GPUs on any device.\n\n"
         "Example:\n"
         "  effdet bench --model d0 --random-weights --per-op\n");
     g_option_context_add_main_entries(context, entries, NULL);
@@ -319,5 +414,6 @@ int command_bench(int argc, char **argv)
     }
     model_options_finish(&bench.model);
     g_free(bench.us);
+    g_clear_pointer(&bench.sums, g_array_unref);
     return status;
 }

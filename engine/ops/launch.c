@@ -77,6 +77,7 @@ void launch_init(struct launch *launch, struct op_env *env, const struct node *n
 {
     memset(launch, 0, sizeof *launch);
     launch->env = env;
+    launch->node = node;
     launch->stem = stem;
     launch->suffix = "";
     launch->variant = variant;
@@ -110,6 +111,32 @@ void launch_bind_storage(struct launch *launch, int number, struct binding bindi
     launch->storage |= 1u << number;
 }
 
+// Bytes that go through a binding: none if it only fills the place of an absent one, and of a view
+// its own part of the range.
+static double traffic(const struct launch *launch, int number)
+{
+    const struct binding *binding = &launch->dispatch.bindings[number];
+    const struct node *node = launch->node;
+    const struct graph *graph = launch->env->graph;
+    double bytes = (double)binding->bytes;
+    for (int i = 0; i < number; i++) {
+        const struct binding *other = &launch->dispatch.bindings[i];
+        if (other->buffer == binding->buffer && other->offset == binding->offset &&
+            other->bytes == binding->bytes) {
+            return 0;
+        }
+    }
+    for (int i = 0; i <= node->n_inputs && binding->buffer == launch->env->arena; i++) {
+        const struct value *value =
+            graph_value(graph, i < node->n_inputs ? node->inputs[i] : node->output);
+        if (value->parent >= 0 && value->offset == binding->offset) {
+            double elements = (double)channel_blocks(value->channels) * value->pixels;
+            bytes = MIN(bytes, elements * (double)element_bytes(launch->env, value));
+        }
+    }
+    return bytes;
+}
+
 bool launch_emit(struct launch *launch, const void *push, size_t push_bytes, uint32_t groups_x,
                  uint32_t groups_y, GError **error)
 {
@@ -123,7 +150,7 @@ bool launch_emit(struct launch *launch, const void *push, size_t push_bytes, uin
         kernel->bindings[i] = storage    ? BINDING_STORAGE
                               : is_float ? BINDING_TEXEL_F32
                                          : BINDING_TEXEL_F16;
-        dispatch->bytes_moved += (double)dispatch->bindings[i].bytes;
+        dispatch->bytes_moved += traffic(launch, i);
     }
     const char *tile = launch->variant->tile;
     g_autofree char *suffix = g_strconcat(launch->suffix, *tile ? "_" : "", tile, NULL);

@@ -30,6 +30,7 @@ struct launch {
     uint32_t storage;   // bit mask: bindings that are storage buffers in every form
     const char *suffix; // of the shader build before the tile: "_k3s1", or ""
     const struct variant *variant;
+    const struct node *node;
 };
 void launch_init(struct launch *launch, struct op_env *env, const struct node *node,
                  const char *stem, const struct variant *variant);

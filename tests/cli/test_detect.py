@@ -224,7 +224,7 @@ def test_bench(folder):
     options = ['bench', '--model', 'lite0', '--random-weights', '--size', '128x96', '--runs', '3']
     document = run(*options, '--per-op', '--json').done().json()
     keys(document, 'device', 'driver', 'model', 'size', 'precision', 'plan', 'runs', 'network_ms', 'frame_ms', 'dispatches', 'pipelines',
-         'bytes', 'start_ms', 'ops')
+         'barriers', 'submits', 'bytes', 'start_ms', 'ops', 'by_op', 'ceiling')
     assert document['model'] == 'tf_efficientdet_lite0' and document['size'] == [128, 96] and document['runs'] == 3
     for name in ('network_ms', 'frame_ms'):
         keys(document[name], 'median', 'min', 'p95')
@@ -234,9 +234,18 @@ def test_bench(folder):
     assert document['start_ms']['cold'] > 0 and document['start_ms']['warm'] > 0
     assert 0 < len(document['ops']) <= document['dispatches']
     for entry in document['ops']:
-        keys(entry, 'op', 'variant', 'node', 'us', 'gflops', 'gbytes_s')
+        keys(entry, 'op', 'variant', 'node', 'us', 'gflops', 'gbytes_s', 'percent')
+    for entry in document['by_op']:
+        keys(entry, 'op', 'dispatches', 'us', 'gflops', 'gbytes_s', 'percent')
+    assert sum(entry['dispatches'] for entry in document['by_op']) == len(document['ops'])
+    assert document['ceiling']['gflops'] > 0 and document['ceiling']['gbytes_s'] > 0
+    assert 0 < document['barriers'] < document['dispatches'] and document['submits'] >= 1
     text = run(*options).done().out
     assert 'lite0' in text and 'NODE' not in text
+    gpu = run(*options, '--plan', 'gpu', '--json').done().json()
+    assert gpu['plan'] == 'gpu'
+    pieces = run(*options, '--json', env={'EFFDET_SUBMIT_MS': '0'}).done().json()
+    assert pieces['submits'] == pieces['dispatches']
     run('bench', '--model', 'person', '--random-weights').one_line(1, 'person')
 
 
