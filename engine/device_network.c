@@ -62,7 +62,9 @@ bool network_init(struct network *network, struct device *device, struct checkpo
     *network = (struct network){.device = device};
     network->graph = graph_new(checkpoint_model(checkpoint));
     if (options->fuse) {
-        graph_fuse(network->graph, fusion_for(plan_for(device, options->cpu_plan)));
+        struct fuse_options fusion = *fusion_for(plan_for(device, options->cpu_plan));
+        fusion.max_elements = device->limits.storage_range / (options->half ? 2 : 4);
+        graph_fuse(network->graph, &fusion);
     }
     graph_plan(network->graph, options->half ? 2 : 4);
     network->dispatches = g_array_new(FALSE, TRUE, sizeof(struct dispatch));

@@ -5,6 +5,8 @@
 // knows a shader or a device.
 #include "net/fuse.h"
 
+#define PITCH_ALIGNMENT UINT64_C(64) // at least that of the planner
+
 bool is_dead(const struct pass *pass, int index)
 {
     return g_array_index(pass->dead, gboolean, index);
@@ -61,6 +63,13 @@ struct node *sole_producer(const struct pass *pass, int value, enum op op, int *
     }
     struct node *node = graph_node(pass->graph, *index);
     return node->op == op ? node : NULL;
+}
+
+bool binds_whole(const struct pass *pass, const struct value *value, int channels)
+{
+    uint64_t pitch = ((uint64_t)value->pixels + PITCH_ALIGNMENT - 1) & ~(PITCH_ALIGNMENT - 1);
+    uint64_t most = pass->options->max_elements;
+    return most == 0 || 4 * (uint64_t)channel_blocks(channels) * pitch <= most;
 }
 
 int stack_values(struct pass *pass, const int *ids, int n, const char *name)

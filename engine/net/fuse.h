@@ -19,6 +19,8 @@ int count_readers(const struct pass *pass, int value);
 // The producer of a value that nobody else reads and no view shares, if it is of the wanted kind;
 // else NULL.
 struct node *sole_producer(const struct pass *pass, int value, enum op op, int *index);
+// Whether a value of the maps of this one, with so many channels, can be bound whole.
+bool binds_whole(const struct pass *pass, const struct value *value, int channels);
 // A new value in which these, of the same maps, lie side by side: they become views of it.
 int stack_values(struct pass *pass, const int *ids, int n, const char *name);
 

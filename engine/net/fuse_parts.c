@@ -61,7 +61,9 @@ static int find_layers(const struct pass *pass, int classes, int boxes, int (*la
         bool convolves = left->op == OP_POINTWISE || left->op == OP_DEPTHWISE;
         if (!convolves || !same_kind(left, right) || !stands_alone(pass, left) ||
             !stands_alone(pass, right) ||
-            (n > 0 && left->parts[0].channels != right->parts[0].channels)) {
+            (n > 0 && left->parts[0].channels != right->parts[0].channels) ||
+            (n > 0 && !binds_whole(pass, graph_value(pass->graph, left->output),
+                                   2 * 4 * channel_blocks(left->parts[0].channels)))) {
             return 0;
         }
         layers[n][0] = classes;

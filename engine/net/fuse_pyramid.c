@@ -115,6 +115,17 @@ static void take_sum(struct node *convolution, const struct node *sum)
     convolution->act_in = sum->act;
 }
 
+static bool bind_inputs(const struct pass *pass, const struct node *node)
+{
+    for (int i = 0; i < node->n_inputs; i++) {
+        const struct value *input = graph_value(pass->graph, node->inputs[i]);
+        if (!binds_whole(pass, input, input->channels)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 // weighted sum and activation, then depthwise
 void fuse_sums(struct pass *pass, int index)
 {
@@ -125,7 +136,8 @@ void fuse_sums(struct pass *pass, int index)
     }
     int from;
     struct node *sum = sole_producer(pass, depthwise->inputs[0], OP_NODE, &from);
-    bool fits = sum != NULL;
+    // where only a separable convolution can take the sum, it must become one
+    bool fits = sum != NULL && (pass->options->sums || bind_inputs(pass, sum));
     for (int i = 0; fits && i < sum->n_inputs; i++) {
         fits = sum->resample[i] != RESAMPLE_MAXPOOL || sum->pad == depthwise->pad;
     }
@@ -144,8 +156,9 @@ void fuse_separable(struct pass *pass, int index)
     }
     int from;
     const struct node *depthwise = sole_producer(pass, pointwise->inputs[0], OP_DEPTHWISE, &from);
-    if (!depthwise || depthwise->kernel != 3 || depthwise->stride != 1 || depthwise->partial >= 0 ||
-        depthwise->act != ACT_NONE || depthwise->n_bn > 0 || depthwise->parts[0].bias[0] ||
+    if (!depthwise || !bind_inputs(pass, depthwise) || depthwise->kernel != 3 ||
+        depthwise->stride != 1 || depthwise->partial >= 0 || depthwise->act != ACT_NONE ||
+        depthwise->n_bn > 0 || depthwise->parts[0].bias[0] ||
         depthwise->n_parts != pointwise->n_parts) {
         return;
     }

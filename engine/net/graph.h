@@ -32,9 +32,8 @@ struct value {
     int view_level; // view: the level of the parent that it is, or -1: all of them
     int view_block; // view: first of its channel blocks in the parent
     bool is_float;  // always 32-bit (squeeze-excite vectors, partial sums), whatever the precision
-    // planner
-    uint64_t offset, bytes; // in the arena, offset aligned to 256
-    int first, last;        // first and last level that touches it
+    uint64_t offset, bytes; // planner: in the arena, offset aligned to 256
+    int first, last;        // planner: first and last level that touches it
 };
 
 enum op {
@@ -118,7 +117,8 @@ struct fuse_options {
     bool sums;            // DEPTHWISE that forms the weighted sum before it
     bool separable;       // SEPARABLE, with the weighted sum before it
     int chain_pixels;     // CHAIN: pixels of the largest map; 0: none
-    int squeeze_products; // SQUEEZE in the POINTWISE after it, up to so many weights of FC1
+    int squeeze_products; // SQUEEZE in the POINTWISE after it, if FC1 has so many weights
+    uint64_t max_elements; // of what is bound whole: inputs of SEPARABLE, stacked heads; 0: any
 };
 // Merges nodes (fuse.c).
 void graph_fuse(struct graph *graph, const struct fuse_options *options);

@@ -32,6 +32,7 @@ struct range_case {
     enum convention convention;
     guint range_kib; // fp32; half of it in fp16
     float score;     // threshold
+    bool gpu_plan;   // the plan for GPUs on a CPU device
 };
 
 static const struct range_case cases[] = {
@@ -40,6 +41,8 @@ static const struct range_case cases[] = {
     {"tf_efficientdet_d0", true, 194, 262, 7, CONVENTION_NONE, 816, 0.49f},
     {"tf_efficientdet_d0", true, 194, 262, 7, CONVENTION_ZYLO117, 880, 0.4f},
     {"tf_efficientdet_lite0", true, 192, 128, 90, CONVENTION_NONE, 640, 0.5f},
+    {"tf_efficientdet_d0", true, 194, 262, 7, CONVENTION_NONE, 816, 0.49f, true},
+    {"tf_efficientdet_d0", false, 256, 320, 90, CONVENTION_TF, 1700, 0.55f, true},
 };
 
 // ---- an engine in parts: the public one takes no architecture of our own
@@ -87,7 +90,8 @@ static bool rig_init(struct rig *rig, const struct range_case *test, bool half, 
     g_assert_nonnull(rig->device);
     rig->device->limits.storage_range = MIN(rig->device->limits.storage_range, range);
     rig->device->limits.texel_elements = MIN(rig->device->limits.texel_elements, texels);
-    struct network_options options = {.half = half, .fuse = true, .cpu_plan = rig->device->is_cpu};
+    struct network_options options = {
+        .half = half, .fuse = true, .cpu_plan = rig->device->is_cpu && !test->gpu_plan};
     bool ok = network_init(&rig->network, rig->device, rig->checkpoint, &options, error) &&
               frame_context_init(&rig->context, &rig->network, model, error) &&
               slot_init(&rig->slot, &rig->context, error);
@@ -335,12 +339,21 @@ static void test_largest(void)
     static const struct {
         const char *arch;
         int size;
-        bool half;
-    } largest[] = {{"tf_efficientdet_d7x", 1536, true}, {"tf_efficientdet_d4", 1024, false}};
+        bool half, gpu_plan;
+    } largest[] = {{"tf_efficientdet_d7x", 1536, true, false},
+                   {"tf_efficientdet_d7x", 1536, false, true},
+                   {"tf_efficientdet_d4", 1024, false, false}};
     for (gsize i = 0; i < G_N_ELEMENTS(largest); i++) {
         g_autoptr(GError) error = NULL;
-        struct range_case test = {
-            largest[i].arch, false, largest[i].size, largest[i].size, 90, CONVENTION_NONE, 0, 0.5f};
+        struct range_case test = {largest[i].arch,
+                                  false,
+                                  largest[i].size,
+                                  largest[i].size,
+                                  90,
+                                  CONVENTION_NONE,
+                                  0,
+                                  0.5f,
+                                  largest[i].gpu_plan};
         struct rig rig;
         bool ok = rig_init(&rig, &test, largest[i].half, FLOOR_RANGE, FLOOR_TEXELS, &error);
         g_assert_no_error(error);
