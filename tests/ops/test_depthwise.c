@@ -213,6 +213,68 @@ static void test_pyramid(void)
     op_test_forms("depthwise", check_pyramid, NULL);
 }
 
+// Two convolutions side by side: of the same channels, and each of its own; at once and in windows.
+static void run_parts(const struct op_form *form, int channels, bool shared, bool windows)
+{
+    int stride = 4 * channel_blocks(channels), outputs = stride + channels;
+    struct op_test test;
+    op_test_begin(&test, "depthwise", form, "parts of %d channels, shared %d, windows %d", channels,
+                  shared, windows);
+    int x = op_test_value(&test, shared ? channels : outputs, 16, 16);
+    int y = op_test_value(&test, outputs, 16, 16);
+    struct node node = op_test_node(OP_DEPTHWISE, x, y);
+    node.kernel = 3;
+    node.stride = 1;
+    node.n_parts = 2;
+    for (int p = 0; p < 2; p++) {
+        node.parts[p] = (struct part){.channels = channels,
+                                      .first_output = p * stride,
+                                      .inputs = channels,
+                                      .first_input = shared ? 0 : p * stride};
+    }
+    const struct ref_tensor *input = op_test_fill(&test, x, 1);
+    op_test_plan(&test);
+    struct folded folded = make_folded(&test, outputs, 3);
+    uint64_t whole_range = test.env.device->limits.storage_range;
+    if (windows) {
+        test.env.device->limits.storage_range = (form->half ? 8 : 16) * 256 * 3 + 256;
+    }
+    g_autoptr(GError) error = NULL;
+    bool ok = op_depthwise_dispatch(&test.env, &node, &folded, &error);
+    test.env.device->limits.storage_range = whole_range;
+    g_assert_no_error(error);
+    g_assert_true(ok);
+    g_assert_true((test.env.dispatches->len > 1) == windows);
+    op_test_run(&test, &y, 1);
+    struct ref_tensor got = op_test_read(&test, y);
+    for (int p = 0; p < 2; p++) {
+        const struct part *part = &node.parts[p];
+        struct ref_tensor from = {channels, 16, 16, input->data + part->first_input * 256};
+        struct ref_tensor found = {channels, 16, 16, got.data + part->first_output * 256};
+        struct ref_tensor want = ref_depthwise(&from, folded.weight + part->first_output * 9,
+                                               folded.bias + part->first_output, 3, 1, PAD_SAME);
+        op_test_compare(&test, &found, &want, TOLERANCE);
+        ref_free(&want);
+    }
+    ref_free(&got);
+    g_free(folded.weight);
+    g_free(folded.bias);
+    op_test_end(&test);
+}
+
+static void check_parts(const struct op_form *form, const void *data)
+{
+    static const int channels[] = {3, 8, 22};
+    for (int i = 0; i < 12; i++) {
+        run_parts(form, channels[i / 4], i & 1, i & 2 && channels[i / 4] > 8);
+    }
+}
+
+static void test_parts(void)
+{
+    op_test_forms("depthwise", check_parts, NULL);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -220,6 +282,7 @@ int main(int argc, char **argv)
     g_test_add_func("/depthwise/partials", test_partials);
     g_test_add_func("/depthwise/windows", test_windows);
     g_test_add_func("/depthwise/pyramid", test_pyramid);
+    g_test_add_func("/depthwise/parts", test_parts);
     int status = g_test_run();
     op_test_finish_device();
     return status;

@@ -239,6 +239,83 @@ static void test_pyramid(void)
     op_test_forms("pointwise", check_pyramid, NULL);
 }
 
+// Convolutions side by side: of one input, and each of its own channels of it; at once and in
+// windows.
+struct parts {
+    int n, inputs, stride; // input channels of each, and from one to the next
+    int outputs, last;     // output channels of all but the last, and of that
+    bool windows;
+};
+
+static void run_parts(const struct op_form *form, const struct parts *parts)
+{
+    int blocks = 4 * channel_blocks(parts->outputs);
+    struct op_test test;
+    op_test_begin(&test, "pointwise", form, "%d parts %d (+%d) -> %d, %d windows %d", parts->n,
+                  parts->inputs, parts->stride, parts->outputs, parts->last, parts->windows);
+    int x = op_test_value(&test, parts->inputs + (parts->n - 1) * parts->stride, 16, 16);
+    int y = op_test_value(&test, blocks * (parts->n - 1) + parts->last, 16, 16);
+    struct node node = op_test_node(OP_POINTWISE, x, y);
+    node.act = ACT_SWISH;
+    node.n_parts = parts->n;
+    const struct ref_tensor *input = op_test_fill(&test, x, 1);
+    op_test_plan(&test);
+    struct folded folded =
+        make_folded(&test, parts->inputs, graph_value(&test.graph, y)->channels, 1);
+    for (int p = 0; p < parts->n; p++) {
+        node.parts[p] = (struct part){
+            .channels = p < parts->n - 1 ? parts->outputs : parts->last,
+            .first_output = p * blocks,
+            .inputs = parts->inputs,
+            .first_input = p * parts->stride,
+        };
+    }
+    uint64_t whole_range = test.env.device->limits.storage_range;
+    if (parts->windows) {
+        test.env.device->limits.storage_range = (form->half ? 8 : 16) * 256 * 3 + 256;
+    }
+    g_autoptr(GError) error = NULL;
+    bool ok = op_pointwise_dispatch(&test.env, &node, &folded, &error);
+    test.env.device->limits.storage_range = whole_range;
+    g_assert_no_error(error);
+    g_assert_true(ok);
+    g_assert_true((test.env.dispatches->len > 1) == parts->windows);
+    op_test_run(&test, &y, 1);
+    struct ref_tensor got = op_test_read(&test, y);
+    for (int p = 0; p < parts->n; p++) {
+        const struct part *part = &node.parts[p];
+        struct ref_tensor from = {parts->inputs, 16, 16, input->data + part->first_input * 256};
+        struct ref_tensor found = {part->channels, 16, 16, got.data + part->first_output * 256};
+        struct folded mine = folded;
+        mine.weight += part->first_output * parts->inputs;
+        mine.bias += part->first_output;
+        mine.outputs = part->channels;
+        struct ref_tensor want = reference(&from, &mine, ACT_SWISH, NULL, NULL);
+        op_test_compare(&test, &found, &want, tolerance(parts->inputs));
+        ref_free(&want);
+    }
+    ref_free(&got);
+    free_folded(&folded);
+    op_test_end(&test);
+}
+
+static void check_parts(const struct op_form *form, const void *data)
+{
+    static const struct parts cases[] = {
+        {2, 8, 0, 12, 12, false}, {3, 7, 0, 22, 22, false},  {2, 10, 12, 18, 5, false},
+        {2, 6, 8, 3, 36, false},  {5, 12, 12, 9, 9, false},  {2, 40, 40, 33, 7, false},
+        {3, 21, 0, 10, 10, true}, {2, 14, 16, 18, 20, true},
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        run_parts(form, &cases[i]);
+    }
+}
+
+static void test_parts(void)
+{
+    op_test_forms("pointwise", check_parts, NULL);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -246,6 +323,7 @@ int main(int argc, char **argv)
     g_test_add_func("/pointwise/epilogues", test_epilogues);
     g_test_add_func("/pointwise/windows", test_windows);
     g_test_add_func("/pointwise/pyramid", test_pyramid);
+    g_test_add_func("/pointwise/parts", test_parts);
     int status = g_test_run();
     op_test_finish_device();
     return status;
