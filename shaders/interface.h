@@ -3,7 +3,7 @@
 // Longer than other headers because it is the one contract between the two languages, a section an operation.
 // The header that C and GLSL share: binding numbers, push-constant blocks, specialisation ids and limits. One section an operation.
 // What changes the shape of the code is a specialisation constant or a -D build; what changes by layer is a push constant; what never changes
-// is a literal here; what changes by frame is in a uniform buffer. Only 32-bit scalars in the blocks (in uniform buffers also arrays of vec4,
+// is a literal here; what changes by frame is in a uniform buffer. Only 32-bit scalars in the blocks, after one device address at most (in uniform buffers also arrays of vec4,
 // after a multiple of four scalars), so that both languages lay them out alike.
 #ifndef EFFDET_INTERFACE_H
 #define EFFDET_INTERFACE_H
@@ -18,6 +18,7 @@
 #define UINT uint32_t
 #define INT int32_t
 #define FLOAT float
+#define ADDRESS_OF(type, name) uint64_t name;
 #else
 #define PUSH_BEGIN(name) layout(push_constant) uniform name {
 #define PUSH_END(name) } push;
@@ -27,6 +28,11 @@
 #define UINT uint
 #define INT int
 #define FLOAT float
+#if ADDRESS
+#define ADDRESS_OF(type, name) type name;
+#else
+#define ADDRESS_OF(type, name) uvec2 name;
+#endif
 #endif
 
 // Activations, as enum activation in net/model.h

@@ -19,8 +19,11 @@ PUSH_END(stem_push)
 #define POINTWISE_SPEC_LEVELS 4
 #define POINTWISE_SPEC_ACCUMULATE 5
 #define POINTWISE_SPEC_FINISH 6
+#define POINTWISE_SPEC_TAIL 7
+#define POINTWISE_SPEC_LOOP 8
 #if defined(INTERFACE_POINTWISE) || defined(__STDC_VERSION__)
 PUSH_BEGIN(pointwise_push)
+    ADDRESS_OF(pointwise_weights, weights)
     UINT pixels, blocks;                // results: pixels, and blocks of four channels
     UINT block_first, table_blocks;     // first of them in weights and table; blocks of one level in the table
     UINT k_first, k_count, k_total;     // input blocks of this dispatch, and of the weights

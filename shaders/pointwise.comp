@@ -24,7 +24,8 @@ void main()
     vec4 sum[BLOCKS * PIXELS];
     [[unroll]] for (uint i = 0; i < BLOCKS * PIXELS; i++)
         sum[i] = vec4(0);
-    for (uint k = 0; k < push.k_count; k++) {
+    // Tested at its end: lavapipe runs the rest of a loop's body once more with no lane left.
+    for (uint k = 0;;) {
         vec4 v[PIXELS];
         [[unroll]] for (uint p = 0; p < PIXELS; p++)
             v[p] = LOAD(x, x_first + k * push.x_pitch + pixel[p]);
@@ -47,6 +48,8 @@ void main()
                 }
             }
         }
+        if (++k >= push.k_count)
+            break;
     }
 
     [[unroll]] for (uint p = 0; p < PIXELS; p++) {

@@ -3,6 +3,14 @@
 // What all forms of the 1x1 convolution share: bindings, constants, levels and what is done with a finished sum. Not the sums themselves.
 #define INTERFACE_POINTWISE
 #include "access.glsl"
+#if ADDRESS
+#extension GL_EXT_buffer_reference : require
+struct pointwise_row {
+    vec4 value[CHANNELS]; // [4 inputs][CHANNELS / 4][4 outputs]
+};
+// [rows of workgroups][k_count], 32-bit whatever the precision
+layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer pointwise_weights { pointwise_row rows[]; };
+#endif
 #include "interface.h"
 #include "activation.glsl"
 
@@ -14,7 +22,9 @@ layout(constant_id = POINTWISE_SPEC_ACCUMULATE) const bool ACCUMULATE = false; /
 layout(constant_id = POINTWISE_SPEC_FINISH) const bool FINISH = true;          // else leave plain sums in y
 
 INPUT(0, x);              // [inputs / 4][x_pitch][4]
+#if !ADDRESS
 INPUT(1, weights);        // [outputs / 4][inputs / 4][4 outputs][4 inputs]
+#endif
 INPUT_FLOAT(2, table);    // bias [LEVELS][table_blocks][4]; then, if LEVELS > 1, scale of the same shape
 OUTPUT(3, y);             // [outputs / 4][y_pitch][4]
 INPUT_FLOAT(4, factors);  // [inputs / 4][4]

@@ -123,6 +123,19 @@ static bool load_functions(struct device *device, GError **error)
     }
     VK_DEVICE_FUNCTIONS(X)
 #undef X
+    if (device->features.address) {
+        const char *name =
+            device->address_extension ? "vkGetBufferDeviceAddressKHR" : "vkGetBufferDeviceAddress";
+        device->vk.vkGetBufferDeviceAddress =
+            (PFN_vkGetBufferDeviceAddress)(void *)device->vk.vkGetDeviceProcAddr(device->handle,
+                                                                                 name);
+        if (!device->vk.vkGetBufferDeviceAddress) {
+            g_set_error(error, EFFDET_ERROR, EFFDET_ERROR_NO_VULKAN,
+                        "the driver of %s has no %s: update it, or set EFFDET_DISABLE=address",
+                        device->name, name);
+            return false;
+        }
+    }
     return true;
 }
 
@@ -136,15 +149,29 @@ static bool create(struct device *device, GError **error)
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES,
         .shaderFloat16 = device->features.float16,
     };
+    VkPhysicalDeviceBufferDeviceAddressFeatures address = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_BUFFER_DEVICE_ADDRESS_FEATURES,
+        .bufferDeviceAddress = device->features.address,
+    };
     VkPhysicalDeviceFeatures2 features = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
         .pNext = &storage16,
         .features.robustBufferAccess = device->features.robust,
     };
-    const char *extensions[] = {VK_KHR_SHADER_FLOAT16_INT8_EXTENSION_NAME};
-    bool use_extension = device->features.float16 && device->float16_extension;
+    const char *extensions[2];
+    uint32_t n_extensions = 0;
     if (device->features.float16) {
         storage16.pNext = &float16;
+        if (device->float16_extension) {
+            extensions[n_extensions++] = VK_KHR_SHADER_FLOAT16_INT8_EXTENSION_NAME;
+        }
+    }
+    if (device->features.address) {
+        address.pNext = features.pNext;
+        features.pNext = &address;
+        if (device->address_extension) {
+            extensions[n_extensions++] = VK_KHR_BUFFER_DEVICE_ADDRESS_EXTENSION_NAME;
+        }
     }
     float priority = 1.0f;
     VkDeviceQueueCreateInfo queue = {
@@ -158,7 +185,7 @@ static bool create(struct device *device, GError **error)
         .pNext = &features,
         .queueCreateInfoCount = 1,
         .pQueueCreateInfos = &queue,
-        .enabledExtensionCount = use_extension ? 1 : 0,
+        .enabledExtensionCount = n_extensions,
         .ppEnabledExtensionNames = extensions,
     };
     VK(device, vkCreateDevice(device->physical, &info, NULL, &device->handle));

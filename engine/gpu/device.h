@@ -39,8 +39,11 @@
 
 struct vk_functions {
 #define X(name) PFN_##name name;
-    VK_GLOBAL_FUNCTIONS(X) VK_INSTANCE_FUNCTIONS(X) VK_DEVICE_FUNCTIONS(X)
+    VK_GLOBAL_FUNCTIONS(X)
+    VK_INSTANCE_FUNCTIONS(X)
+    VK_DEVICE_FUNCTIONS(X)
 #undef X
+        PFN_vkGetBufferDeviceAddress vkGetBufferDeviceAddress; // with the feature "address" only
 };
 
 enum device_class {
@@ -62,7 +65,9 @@ struct device_features {
     bool float16;    // "float16": 16-bit arithmetic
     bool timestamps; // "timestamps"
     bool texel;      // "texel": uniform texel buffers of both formats (limits.texel_elements long)
-    bool robust;     // "robust": robustBufferAccess, switched on where it costs nothing (CPU)
+    bool address; // "address": buffers have device addresses (not on CPU drivers that are slow with
+                  // them)
+    bool robust;  // "robust": robustBufferAccess, switched on where it costs nothing (CPU)
 };
 // NULL-terminated names of the features that are set; free with g_strfreev().
 char **device_feature_names(const struct device_features *features);
@@ -99,6 +104,7 @@ struct device {
     uint32_t api_version;     // the lower of what the device and the instance speak
     uint32_t subgroup_size, timestamp_bits;
     bool float16_extension; // float16 comes from VK_KHR_shader_float16_int8, not from 1.2
+    bool address_extension; // address comes from VK_KHR_buffer_device_address, not from 1.2
     int references;         // guarded by the lock of device.c
     gint lost; // atomic latch: set once, then everything fails with EFFDET_ERROR_DEVICE_LOST
 };

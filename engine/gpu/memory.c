@@ -67,8 +67,13 @@ static VkResult allocate(struct buffer *buffer, const struct device *device,
             result = VK_ERROR_OUT_OF_DEVICE_MEMORY;
             continue;
         }
+        const VkMemoryAllocateFlagsInfo with_address = {
+            .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_FLAGS_INFO,
+            .flags = VK_MEMORY_ALLOCATE_DEVICE_ADDRESS_BIT,
+        };
         VkMemoryAllocateInfo info = {
             .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
+            .pNext = device->features.address ? &with_address : NULL,
             .allocationSize = size,
             .memoryTypeIndex = i,
         };
@@ -122,7 +127,8 @@ bool buffer_init(struct buffer *buffer, struct device *device, uint64_t bytes,
         .usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_UNIFORM_BUFFER_BIT |
                  VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT |
                  VK_BUFFER_USAGE_INDIRECT_BUFFER_BIT |
-                 (device->features.texel ? VK_BUFFER_USAGE_UNIFORM_TEXEL_BUFFER_BIT : 0),
+                 (device->features.texel ? VK_BUFFER_USAGE_UNIFORM_TEXEL_BUFFER_BIT : 0) |
+                 (device->features.address ? VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT : 0),
         .sharingMode = VK_SHARING_MODE_EXCLUSIVE,
     };
     VK(device, vkCreateBuffer(device->handle, &info, NULL, &buffer->handle));
@@ -143,6 +149,13 @@ bool buffer_init(struct buffer *buffer, struct device *device, uint64_t bytes,
         goto error;
     }
     VK(device, vkBindBufferMemory(device->handle, buffer->handle, buffer->memory, 0));
+    if (device->features.address) {
+        VkBufferDeviceAddressInfo address = {
+            .sType = VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO,
+            .buffer = buffer->handle,
+        };
+        buffer->address = device->vk.vkGetBufferDeviceAddress(device->handle, &address);
+    }
     return true;
 error:
     buffer_finish(buffer, device);

@@ -17,7 +17,8 @@ struct buffer {
     VkBuffer handle;
     VkDeviceMemory memory;
     uint64_t bytes;
-    void *map; // NULL when not host-visible; mapped for the buffer's whole life
+    uint64_t address; // of its first byte on the device; 0 without the feature "address"
+    void *map;        // NULL when not host-visible; mapped for the buffer's whole life
     bool coherent;
     enum memory_kind kind;
 };

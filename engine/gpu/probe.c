@@ -19,6 +19,7 @@ static const struct {
     {"float16", offsetof(struct device_features, float16)},
     {"timestamps", offsetof(struct device_features, timestamps)},
     {"texel", offsetof(struct device_features, texel)},
+    {"address", offsetof(struct device_features, address)},
     {"robust", offsetof(struct device_features, robust)},
 };
 
@@ -254,12 +255,20 @@ static void read_features(struct device *device, const VkExtensionProperties *ex
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES};
     VkPhysicalDeviceShaderFloat16Int8Features float16 = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES};
+    VkPhysicalDeviceBufferDeviceAddressFeatures address = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_BUFFER_DEVICE_ADDRESS_FEATURES};
     VkPhysicalDeviceFeatures2 features = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2};
     chain(&features, &storage16);
     device->float16_extension =
         has_extension(extensions, n_extensions, VK_KHR_SHADER_FLOAT16_INT8_EXTENSION_NAME);
     if (device->float16_extension || device->api_version >= VK_API_VERSION_1_2) {
         chain(&features, &float16);
+    }
+    device->address_extension =
+        device->api_version < VK_API_VERSION_1_2 &&
+        has_extension(extensions, n_extensions, VK_KHR_BUFFER_DEVICE_ADDRESS_EXTENSION_NAME);
+    if (device->address_extension || device->api_version >= VK_API_VERSION_1_2) {
+        chain(&features, &address);
     }
     device->vk.vkGetPhysicalDeviceFeatures2(device->physical, &features);
     device->features = (struct device_features){
@@ -268,6 +277,9 @@ static void read_features(struct device *device, const VkExtensionProperties *ex
         .timestamps = device->timestamp_bits > 0 && device->limits.timestamp_period_ns > 0,
         .texel = texel_format(device, VK_FORMAT_R32G32B32A32_SFLOAT) &&
                  texel_format(device, VK_FORMAT_R16G16B16A16_SFLOAT),
+        // the other CPU drivers take minutes to compile a kernel that uses them
+        .address = address.bufferDeviceAddress &&
+                   (!device->is_cpu || device->device_class == CLASS_CPU_NEW),
         .robust = device->is_cpu && features.features.robustBufferAccess,
     };
     mask_features(&device->features);

@@ -226,8 +226,15 @@ bool recorder_dispatch(struct recorder *recorder, const struct dispatch *dispatc
     device->vk.vkCmdBindDescriptorSets(commands, VK_PIPELINE_BIND_POINT_COMPUTE, kernel->layout, 0,
                                        1, &set, 0, NULL);
     if (kernel->push_bytes) {
+        uint8_t push[sizeof dispatch->push];
+        memcpy(push, dispatch->push, sizeof push);
+        if (dispatch->addressed) { // buffers exist only now
+            const struct binding *binding = &dispatch->bindings[dispatch->addressed];
+            const uint64_t address = binding->buffer->address + binding->offset;
+            memcpy(push, &address, sizeof address);
+        }
         device->vk.vkCmdPushConstants(commands, kernel->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0,
-                                      (uint32_t)kernel->push_bytes, dispatch->push);
+                                      (uint32_t)kernel->push_bytes, push);
     }
     if (dispatch->indirect) {
         device->vk.vkCmdDispatchIndirect(commands, dispatch->indirect->handle,

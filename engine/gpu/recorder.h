@@ -22,6 +22,8 @@ struct dispatch {
     const struct kernel *kernel;
     struct binding bindings[MAX_BINDINGS];
     uint8_t push[128];
+    int addressed; // binding whose device address the recorder puts in front of the push block; 0:
+                   // none
     uint32_t groups[3];
     struct buffer *indirect; // NULL, or where the group counts are (VkDispatchIndirectCommand),
                              // read by the device

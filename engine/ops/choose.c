@@ -27,14 +27,17 @@ static int by_cost(gconstpointer a, gconstpointer b)
     return (left > right) - (left < right);
 }
 
-// The variants (all, or those of a tile), cheapest first; those that cannot serve cost infinity.
-static GArray *rank_variants(const struct class_plan *plan, const struct variant *variants,
+// The variants (all, or those of a tile) that the device can run, cheapest first; those that cannot
+// serve cost infinity.
+static GArray *rank_variants(const struct op_env *env, const struct variant *variants,
                              const char *tile, variant_cost_func cost, const void *data)
 {
+    const struct class_plan *plan = plan_for(env->device, env->cpu_plan);
     GArray *ranked = g_array_new(FALSE, FALSE, sizeof(struct candidate));
     for (const struct variant *v = variants; v->tile; v++) {
         struct candidate candidate = {v, cost(plan, v, data)};
-        if (!tile || g_str_equal(tile, v->tile)) {
+        bool runs = !v->address || env->device->features.address;
+        if (runs && (!tile || g_str_equal(tile, v->tile))) {
             g_array_append_val(ranked, candidate);
         }
     }
@@ -84,11 +87,14 @@ const struct variant *op_choose(const struct op_env *env, const char *stem, vari
     if (tile && is_form(tile)) {
         tile = NULL;
     }
-    g_autoptr(GArray) ranked = rank_variants(plan, variants_of(plan, stem), tile, cost, data);
-    if (ranked->len == 0) {
-        const struct variant *all = variants_of(class_plan(CLASS_CPU_OLD), stem);
+    const struct variant *all = variants_of(class_plan(CLASS_CPU_OLD), stem);
+    // last: what the device cannot do is not forced upon it
+    const struct variant *const lists[] = {variants_of(plan, stem), all, all};
+    g_autoptr(GArray) ranked = rank_variants(env, lists[0], tile, cost, data);
+    for (gsize i = 1; i < G_N_ELEMENTS(lists) && ranked->len == 0; i++) {
+        bool known = !tile || variant_find(all, tile);
         g_array_unref(ranked);
-        ranked = rank_variants(plan, all, tile, cost, data);
+        ranked = rank_variants(env, lists[i], i == 2 && known ? NULL : tile, cost, data);
     }
     const struct variant *best = pick(env, stem, ranked);
     if (!best) {

@@ -7,8 +7,9 @@
 
 #include <math.h>
 
-#define MAX_TILE_BLOCKS 4 // channel blocks of the largest tile of registers
 #define SLAB 4            // input blocks that pointwise_tiled.comp keeps in shared memory
+#define MAX_TILE_BLOCKS 4 // channel blocks of the largest tile of registers without addresses
+#define STEP 4            // input blocks of a trip of pointwise_address.comp
 
 struct shape {
     int pixels, outputs, inputs; // outputs, inputs: blocks of four channels, of the largest part
@@ -78,6 +79,32 @@ struct window {
     int n_parts; // convolutions side by side
 };
 
+// Weights for pointwise_address.comp: [rows of workgroups][k_count][4 inputs][variant->channels].
+static struct binding pack_rows(struct op_env *env, const struct pointwise *op,
+                                const struct window *window, const struct pointwise_push *push,
+                                uint32_t rows)
+{
+    const struct folded *folded = op->folded;
+    const int tile = op->variant->channels;
+    const size_t row_floats = (size_t)window->k_count * 4 * (size_t)tile;
+    g_autofree float *packed = g_new0(float, rows *row_floats);
+    for (uint32_t row = 0; row < rows; row++) {
+        const uint32_t part = row / push->part_tiles;
+        const int in_part = (int)(row - part * push->part_tiles) * tile;
+        const int first = 4 * (window->first + (int)(part * push->part_blocks)) + in_part;
+        const int end = MIN(folded->outputs, 4 * (window->first + window->count));
+        for (int o = first; o < MIN(first + tile, end); o++) {
+            const float *from = folded->weight + (size_t)o * (size_t)folded->inputs;
+            float *to = packed + row * row_floats + (o - first);
+            for (int i = 0; i < 4 * window->k_count; i++) {
+                const int input = 4 * window->k_first + i;
+                to[(size_t)i * (size_t)tile] = input < folded->inputs ? from[input] : 0;
+            }
+        }
+    }
+    return op_pack(env, packed, rows * row_floats, false);
+}
+
 static bool emit_window(struct op_env *env, const struct pointwise *op, const struct window *window,
                         GError **error)
 {
@@ -126,11 +153,21 @@ static bool emit_window(struct op_env *env, const struct pointwise *op, const st
     launch_spec(&launch, POINTWISE_SPEC_ACCUMULATE, k_first > 0);
     launch_spec(&launch, POINTWISE_SPEC_FINISH, finish);
     launch_bind(&launch, 0, x.binding);
-    launch_bind(&launch, 1, op->weights);
+    struct binding weights = op->weights;
+    if (variant->address) {
+        weights = pack_rows(env, op, window, &push, rows);
+        launch.dispatch.addressed = 1;
+        launch.storage = 1u << 1 | 1u << 2 | 1u << 4; // what is uniform is not read as texels
+        launch_bind_float(&launch, 1, weights);
+    } else {
+        launch_bind(&launch, 1, weights);
+    }
+    launch_spec(&launch, POINTWISE_SPEC_TAIL, variant->address ? (uint32_t)k_count % STEP : 0);
+    launch_spec(&launch, POINTWISE_SPEC_LOOP, k_count >= STEP);
     launch_bind_float(&launch, 2, op->table);
     launch_bind(&launch, 3, y.binding);
     launch_bind_float(&launch, 4, op->table); // unless there is a vector
-    launch_bind(&launch, 5, op->weights);     // unless there is a residual
+    launch_bind(&launch, 5, weights);         // unless there is a residual
     if (node->scale >= 0) {
         struct slice factors = op_slice(env, node->scale, 0, op->inputs, false);
         push.factors_first = factors.first;
@@ -235,8 +272,10 @@ bool op_pointwise_dispatch(struct op_env *env, const struct node *node, const st
         return false;
     }
     // a tile at the end of any window may reach past the last row
-    op.rows = op.outputs + MAX_TILE_BLOCKS - 1;
-    op.weights = pack_weights(env, folded, op.rows);
+    op.rows = op.outputs + MAX(MAX_TILE_BLOCKS, op.variant->channels / 4) - 1;
+    if (!op.variant->address) {
+        op.weights = pack_weights(env, folded, op.rows);
+    }
     op.table = pack_table(env, folded, op.rows);
     return emit_windows(env, &op, window, k_window, error);
 }

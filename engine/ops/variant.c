@@ -33,12 +33,25 @@ static const struct variant stem_gpu[] = {
         TILED(32, 128, 128, 4, 125 * factor), TILED(32, 32, 128, 8, 90 * factor),                  \
         SPLIT(8, 2, 256, 70 * factor), SPLIT(8, 1, 128, 55 * factor)
 
+#define ADDRESS_ROW(channels, rate)                                                                \
+    {"address" #channels "x1", channels, 1, 1, 64, rate, 0, 0, true},                              \
+    {                                                                                              \
+        "address" #channels "x1", channels, 1, 1, 8, rate, 0, 0, true                              \
+    }
+#define ADDRESS_ROWS(factor)                                                                       \
+    ADDRESS_ROW(64, 23 * factor), ADDRESS_ROW(48, 21.5f * factor), ADDRESS_ROW(40, 21 * factor),   \
+        ADDRESS_ROW(32, 20.5f * factor), ADDRESS_ROW(24, 19 * factor),                             \
+        ADDRESS_ROW(16, 16 * factor), ADDRESS_ROW(8, 11 * factor)
 static const struct variant pointwise_cpu[] = {
-    {"16x8", 16, 1, 8, 64, 11.5f}, {"16x8", 16, 1, 8, 8, 11.5f}, {"16x4", 16, 1, 4, 64, 9.5f},
-    {"16x4", 16, 1, 4, 8, 9.5f},   {"8x8", 8, 1, 8, 64, 9.2f},   {"8x8", 8, 1, 8, 8, 9.2f},
-    {"8x4", 8, 1, 4, 64, 7.7f},    {"8x4", 8, 1, 4, 8, 7.7f},    {"16x2", 16, 1, 2, 64, 6.5f},
-    {"4x4", 4, 1, 4, 64, 5.5f},    {"4x4", 4, 1, 4, 8, 5.5f},    {"4x1", 4, 1, 1, 64, 2.7f},
-    {"4x1", 4, 1, 1, 8, 2.7f},     SHARED_ROWS(0.01f),           {NULL}};
+    {"16x8", 16, 1, 8, 64, 11.5f}, {"16x8", 16, 1, 8, 8, 11.5f},
+    {"16x4", 16, 1, 4, 64, 9.5f},  {"16x4", 16, 1, 4, 8, 9.5f},
+    {"8x8", 8, 1, 8, 64, 9.2f},    {"8x8", 8, 1, 8, 8, 9.2f},
+    {"8x4", 8, 1, 4, 64, 7.7f},    {"8x4", 8, 1, 4, 8, 7.7f},
+    {"16x2", 16, 1, 2, 64, 6.5f},  {"4x4", 4, 1, 4, 64, 5.5f},
+    {"4x4", 4, 1, 4, 8, 5.5f},     {"4x1", 4, 1, 1, 64, 2.7f},
+    {"4x1", 4, 1, 1, 8, 2.7f},     SHARED_ROWS(0.01f),
+    ADDRESS_ROWS(0.02f),           {NULL}};
+static const struct variant pointwise_cpu_new[] = {ADDRESS_ROWS(1), {NULL}};
 // 16x8 is not here: 132 vector registers, and spills on RDNA3 (compiled with RADV 22.3.6).
 #define DIRECT_ROWS(factor)                                                                        \
     {"16x4", 16, 1, 4, 64, 100 * factor}, {"16x4", 16, 1, 4, 32, 95 * factor},                     \
@@ -86,7 +99,8 @@ static const struct variant plain[] = {{"", 4, 1, 1, 64, 1}, {NULL}};
 // class, fp16, texel, group_partial, units, group_ns, node_blocks, lists
 static const struct class_plan plans[] = {
     {CLASS_CPU_OLD, false, true, false, 0, 160, 4, stem_cpu, pointwise_cpu, depthwise_cpu, plain},
-    {CLASS_CPU_NEW, false, true, false, 0, 20, 4, stem_cpu, pointwise_cpu, depthwise_cpu, plain},
+    {CLASS_CPU_NEW, false, true, false, 0, 20, 4, stem_cpu, pointwise_cpu_new, depthwise_cpu,
+     plain},
     {CLASS_NVIDIA, true, false, true, 128, 20, 1, stem_gpu, pointwise_shared, depthwise_gpu, plain},
     {CLASS_AMD_GCN, true, false, true, 64, 20, 1, stem_gpu, pointwise_amd, depthwise_amd, plain},
     {CLASS_AMD_RDNA, true, false, true, 96, 20, 1, stem_gpu, pointwise_amd, depthwise_amd, plain},

@@ -13,9 +13,10 @@ struct variant {
     int channels;     // results of an invocation: channels x rows x cols
     int rows, cols;
     int local;
-    float rate; // multiply-adds a nanosecond of one core or multiprocessor, to compare variants
-    int across; // invocations side by side along output channels; 0: one
-    int split;  // shares of the invocations that sum up different inputs; 0: one
+    float rate;   // multiply-adds a nanosecond of one core or multiprocessor, to compare variants
+    int across;   // invocations side by side along output channels; 0: one
+    int split;    // shares of the invocations that sum up different inputs; 0: one
+    bool address; // weights by device address: for devices with the feature "address"
 };
 // Results of a workgroup: pixels (in the order of lanes), and channels.
 int variant_pixels(const struct variant *variant);
