@@ -21,6 +21,9 @@ PUSH_END(stem_push)
 #define POINTWISE_SPEC_FINISH 6
 #define POINTWISE_SPEC_TAIL 7
 #define POINTWISE_SPEC_LOOP 8
+#define POINTWISE_SPEC_SQUEEZE_ACTIVATION 9
+#define POINTWISE_SPEC_MEANS 10
+#define POINTWISE_SPEC_HIDDEN 11
 #if defined(INTERFACE_POINTWISE) || defined(__STDC_VERSION__)
 PUSH_BEGIN(pointwise_push)
     ADDRESS_OF(pointwise_weights, weights)
@@ -34,6 +37,8 @@ PUSH_BEGIN(pointwise_push)
     UINT level_first[LEVELS_MAX];       // first pixel of each level
     UINT part_tiles, part_blocks;       // convolutions side by side: rows of workgroups and output blocks of one
     UINT part_x;                        // elements of x from the first input block of one to that of the next
+    UINT hidden, partials, partial_first, partial_pitch; // squeeze-excite: as in squeeze_push
+    FLOAT inverse_pixels;
 PUSH_END(pointwise_push)
 #endif
 
@@ -127,8 +132,7 @@ struct separable_task {
     UINT group_first, tiles, tiles_x;   // workgroups: the first, and the tiles of an output range
     UINT size;                          // output width << 16 | height
     UINT outputs, padded;               // blocks of four channels: results, and in the weights
-    UINT depthwise_first, pointwise_first; // elements of the weights
-    UINT affine_first;                  // vectors of the table
+    UINT depthwise_first, pointwise_first, affine_first; // elements of the weights, vectors of the table
     UINT y_first, y_pitch;
     UINT plain;                         // chain: 1 = the sum itself is the result
     UINT x_first[NODE_INPUTS], x_pitch[NODE_INPUTS];

@@ -3,6 +3,7 @@
 // 1x1 convolution: y = activation(scale * sum(x * weight) + bias) + residual. One invocation makes CHANNELS output channels of PIXELS
 // pixels in registers; lanes run along pixels, so that weight addresses are uniform. All levels of a pyramid at once.
 //   -DCHANNELS=16 -DPIXELS=4    register tile
+//   -DSQUEEZE=1                 works the input factors out from partial sums
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "pointwise.glsl"
@@ -10,6 +11,9 @@
 
 void main()
 {
+#if SQUEEZE
+    find_factors();
+#endif
     const uint local = gl_WorkGroupSize.x;
     const uint first = gl_WorkGroupID.x * (local * PIXELS) + gl_LocalInvocationID.x;
     const uint part = gl_WorkGroupID.y / push.part_tiles;
@@ -30,7 +34,7 @@ void main()
         [[unroll]] for (uint p = 0; p < PIXELS; p++)
             v[p] = LOAD(x, x_first + k * push.x_pitch + pixel[p]);
         if (INPUT_SCALE) {
-            const vec4 factor = LOAD_FLOAT(factors, push.k_first + k);
+            const vec4 factor = FACTOR(push.k_first + k);
             [[unroll]] for (uint p = 0; p < PIXELS; p++)
                 v[p] *= factor;
         }

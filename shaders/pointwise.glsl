@@ -27,8 +27,29 @@ INPUT(1, weights);        // [outputs / 4][inputs / 4][4 outputs][4 inputs]
 #endif
 INPUT_FLOAT(2, table);    // bias [LEVELS][table_blocks][4]; then, if LEVELS > 1, scale of the same shape
 OUTPUT(3, y);             // [outputs / 4][y_pitch][4]
-INPUT_FLOAT(4, factors);  // [inputs / 4][4]
 INPUT(5, residual);       // [outputs / 4][residual_pitch][4]
+#if SQUEEZE
+// The input factors are worked out by every workgroup for itself.
+layout(constant_id = POINTWISE_SPEC_SQUEEZE_ACTIVATION) const uint SQUEEZE_ACTIVATION = ACTIVATION_NONE;
+layout(constant_id = POINTWISE_SPEC_MEANS) const uint MEANS = 32;   // as in squeeze.comp
+layout(constant_id = POINTWISE_SPEC_HIDDEN) const uint HIDDEN = 32;
+INPUT_FLOAT(4, partial);
+INPUT_FLOAT(6, reduce);
+INPUT_FLOAT(7, expand);
+#include "squeeze.glsl"
+#define FACTOR(block) means[block]
+
+void find_factors()
+{
+    squeeze_hidden(push.k_total);
+    for (uint block = gl_LocalInvocationID.x; block < push.k_total; block += gl_WorkGroupSize.x)
+        means[block] = squeeze_factor(block, push.k_total);
+    barrier();
+}
+#else
+INPUT_FLOAT(4, factors);  // [inputs / 4][4]
+#define FACTOR(block) LOAD_FLOAT(factors, block)
+#endif
 
 uint level_of(uint pixel)
 {

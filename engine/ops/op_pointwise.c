@@ -15,12 +15,20 @@ struct shape {
     int pixels, outputs, inputs; // outputs, inputs: blocks of four channels, of the largest part
     int parts;
     int invocations; // that a workgroup may have
+    bool squeeze;
 };
+
+// Tiles that are built with squeeze-excite before them.
+static bool has_squeeze(const struct variant *variant)
+{
+    static const char *const tiles[] = {"16x4", "16x2", "8x8", "8x4", "4x4", "4x1", NULL};
+    return g_strv_contains(tiles, variant->tile);
+}
 
 static double cost(const struct class_plan *plan, const struct variant *variant, const void *data)
 {
     const struct shape *shape = data;
-    if (variant->local > shape->invocations) {
+    if (variant->local > shape->invocations || (shape->squeeze && !has_squeeze(variant))) {
         return INFINITY;
     }
     double groups = (double)ceil_div(shape->pixels, variant_pixels(variant)) *
@@ -70,6 +78,8 @@ struct pointwise {
     const struct variant *variant;
     struct binding weights, table;
     int outputs, inputs, rows; // blocks; rows: of the padded tables
+    bool squeeze;
+    struct binding reduce, expand; // of squeeze-excite
 };
 
 // What of a node one dispatch does. Blocks: of the output from `first`, of the weights' rows from
@@ -103,6 +113,26 @@ static struct binding pack_rows(struct op_env *env, const struct pointwise *op,
         }
     }
     return op_pack(env, packed, rows * row_floats, false);
+}
+
+static void bind_squeeze(struct launch *launch, const struct pointwise *op,
+                         struct pointwise_push *push)
+{
+    const struct node *node = op->node;
+    struct slice partial = op_slice(launch->env, node->partial, 0, op->inputs, false);
+    push->hidden = (uint32_t)node->squeeze;
+    push->partials = (uint32_t)op_partials(launch->env, node->partial);
+    push->partial_first = partial.first;
+    push->partial_pitch = partial.pitch;
+    push->inverse_pixels = (float)(1 / node->divisor);
+    launch->suffix = "_squeeze";
+    launch_spec(launch, POINTWISE_SPEC_INPUT_SCALE, true);
+    launch_spec(launch, POINTWISE_SPEC_SQUEEZE_ACTIVATION, (uint32_t)node->act_in);
+    launch_spec(launch, POINTWISE_SPEC_MEANS, (uint32_t)MAX(op->inputs, op->variant->local));
+    launch_spec(launch, POINTWISE_SPEC_HIDDEN, (uint32_t)MAX(node->squeeze, op->variant->local));
+    launch_bind_float(launch, 4, partial.binding);
+    launch_bind_float(launch, 6, op->reduce);
+    launch_bind_float(launch, 7, op->expand);
 }
 
 static bool emit_window(struct op_env *env, const struct pointwise *op, const struct window *window,
@@ -174,6 +204,9 @@ static bool emit_window(struct op_env *env, const struct pointwise *op, const st
         push.factors_pitch = factors.pitch;
         launch_bind_float(&launch, 4, factors.binding);
     }
+    if (op->squeeze) {
+        bind_squeeze(&launch, op, &push);
+    }
     if (node->residual >= 0 && finish) {
         struct slice residual = op_slice(env, node->residual, first, count, false);
         push.residual_first = residual.first;
@@ -238,8 +271,9 @@ static bool parts_fit(const struct node *node, const struct value *input,
     return true;
 }
 
-bool op_pointwise_dispatch(struct op_env *env, const struct node *node, const struct folded *folded,
-                           GError **error)
+bool op_pointwise_squeeze_dispatch(struct op_env *env, const struct node *node,
+                                   const struct folded *folded,
+                                   const struct squeeze_weights *squeeze, GError **error)
 {
     const struct value *input = graph_value(env->graph, node->inputs[0]);
     const struct value *output = graph_value(env->graph, node->output);
@@ -256,7 +290,8 @@ bool op_pointwise_dispatch(struct op_env *env, const struct node *node, const st
     struct pointwise op = {.node = node,
                            .folded = folded,
                            .outputs = channel_blocks(folded->outputs),
-                           .inputs = channel_blocks(folded->inputs)};
+                           .inputs = channel_blocks(folded->inputs),
+                           .squeeze = squeeze != NULL};
     int window, k_window;
     const int written[] = {node->output, node->residual};
     if (!op_window(env, written, 2, &window, error) ||
@@ -265,11 +300,21 @@ bool op_pointwise_dispatch(struct op_env *env, const struct node *node, const st
     }
     int parts = MAX(1, node->n_parts);
     int largest = parts > 1 ? channel_blocks(node->parts[0].channels) : op.outputs;
-    struct shape shape = {output->pixels, MIN(window, largest), op.inputs, parts,
-                          (int)env->device->limits.max_invocations};
+    struct shape shape = {output->pixels,
+                          MIN(window, largest),
+                          op.inputs,
+                          parts,
+                          (int)env->device->limits.max_invocations,
+                          op.squeeze};
     op.variant = op_choose(env, "pointwise", cost, &shape, error);
     if (!op.variant) {
         return false;
+    }
+    if (squeeze) {
+        if (!has_squeeze(op.variant)) { // forced
+            op.variant = variant_find(class_plan(CLASS_DEFAULT)->pointwise, "8x4");
+        }
+        op_squeeze_pack(env, squeeze, folded->inputs, node->squeeze, &op.reduce, &op.expand);
     }
     // a tile at the end of any window may reach past the last row
     op.rows = op.outputs + MAX(MAX_TILE_BLOCKS, op.variant->channels / 4) - 1;
@@ -280,11 +325,21 @@ bool op_pointwise_dispatch(struct op_env *env, const struct node *node, const st
     return emit_windows(env, &op, window, k_window, error);
 }
 
+bool op_pointwise_dispatch(struct op_env *env, const struct node *node, const struct folded *folded,
+                           GError **error)
+{
+    return op_pointwise_squeeze_dispatch(env, node, folded, NULL, error);
+}
+
 bool op_pointwise_prepare(struct op_env *env, const struct node *node, GError **error)
 {
     struct folded folded = {0};
+    struct squeeze_weights squeeze = {0};
+    bool squeezes = node->partial >= 0;
     bool ok = fold_node(env->checkpoint, env->graph, node, &folded, error) &&
-              op_pointwise_dispatch(env, node, &folded, error);
+              (!squeezes || fold_squeeze(env->checkpoint, env->graph, node, &squeeze, error)) &&
+              op_pointwise_squeeze_dispatch(env, node, &folded, squeezes ? &squeeze : NULL, error);
     folded_finish(&folded);
+    squeeze_weights_finish(&squeeze);
     return ok;
 }

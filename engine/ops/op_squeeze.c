@@ -37,6 +37,13 @@ static struct binding pack_expand(struct op_env *env, const struct squeeze_weigh
     return op_pack(env, packed, count, false);
 }
 
+void op_squeeze_pack(struct op_env *env, const struct squeeze_weights *weights, int channels,
+                     int hidden, struct binding *reduce, struct binding *expand)
+{
+    *reduce = pack_reduce(env, weights, channels, hidden);
+    *expand = pack_expand(env, weights, channels, hidden);
+}
+
 bool op_squeeze_dispatch(struct op_env *env, const struct node *node,
                          const struct squeeze_weights *weights, GError **error)
 {

@@ -15,6 +15,14 @@ bool op_depthwise_dispatch(struct op_env *env, const struct node *node, const st
                            GError **error) WARN_UNUSED;
 bool op_squeeze_dispatch(struct op_env *env, const struct node *node,
                          const struct squeeze_weights *weights, GError **error) WARN_UNUSED;
+// The weights of squeeze-excite as its kernels read them.
+void op_squeeze_pack(struct op_env *env, const struct squeeze_weights *weights, int channels,
+                     int hidden, struct binding *reduce, struct binding *expand);
+// op_pointwise_dispatch() with the weights of a node with partial sums; NULL for others.
+bool op_pointwise_squeeze_dispatch(struct op_env *env, const struct node *node,
+                                   const struct folded *folded,
+                                   const struct squeeze_weights *squeeze,
+                                   GError **error) WARN_UNUSED;
 bool op_node_dispatch(struct op_env *env, const struct node *node, const float factors[MAX_INPUTS],
                       GError **error) WARN_UNUSED;
 // How many partial sums a depthwise convolution leaves for each channel in a value of this size:

@@ -132,8 +132,10 @@ const struct class_plan *plan_for(const struct device *device, bool cpu_plan)
 const struct fuse_options *fusion_for(const struct class_plan *plan)
 {
     static const struct fuse_options cpu = {.parts = true};
-    // a chain is as fast as its maps are small: one workgroup does it
-    static const struct fuse_options gpu = {.parts = true, .separable = true, .chain_pixels = 64};
+    // one workgroup does a chain, every workgroup all of a squeeze-excite: only where they are
+    // small
+    static const struct fuse_options gpu = {
+        .parts = true, .separable = true, .chain_pixels = 64, .squeeze_products = 20000};
     bool is_cpu = plan->device_class == CLASS_CPU_OLD || plan->device_class == CLASS_CPU_NEW;
     return is_cpu ? &cpu : &gpu;
 }

@@ -33,6 +33,26 @@ struct shape {
     double amplitude;
 };
 
+static struct ref_tensor reference(const struct shape *shape, const struct squeeze_weights *weights,
+                                   const struct ref_tensor *sums, double divisor, int partials)
+{
+    struct ref_tensor mean = ref_new(shape->channels, 1, 1);
+    for (int c = 0; c < shape->channels; c++) {
+        for (int i = 0; i < partials; i++) {
+            mean.data[c] += sums->data[c * sums->w + i] / divisor;
+        }
+    }
+    struct ref_tensor hidden =
+        ref_pointwise(&mean, weights->reduce, weights->reduce_bias, shape->hidden);
+    ref_activation(&hidden, shape->act);
+    struct ref_tensor factors =
+        ref_pointwise(&hidden, weights->expand, weights->expand_bias, shape->channels);
+    ref_activation(&factors, ACT_SIGMOID);
+    ref_free(&mean);
+    ref_free(&hidden);
+    return factors;
+}
+
 static void run_squeeze(const struct op_form *form, const struct shape *shape, bool cpu_plan)
 {
     struct op_test test;
@@ -55,22 +75,10 @@ static void run_squeeze(const struct op_form *form, const struct shape *shape, b
     g_assert_no_error(error);
     g_assert_true(ok);
     op_test_run(&test, &y, 1);
-    struct ref_tensor mean = ref_new(shape->channels, 1, 1);
-    for (int c = 0; c < shape->channels; c++) {
-        for (int i = 0; i < op_partials(&test.env, x); i++) {
-            mean.data[c] += input->data[c * input->w + i] / node.divisor;
-        }
-    }
-    struct ref_tensor hidden =
-        ref_pointwise(&mean, weights.reduce, weights.reduce_bias, shape->hidden);
-    ref_activation(&hidden, shape->act);
     struct ref_tensor want =
-        ref_pointwise(&hidden, weights.expand, weights.expand_bias, shape->channels);
-    ref_activation(&want, ACT_SIGMOID);
+        reference(shape, &weights, input, node.divisor, op_partials(&test.env, x));
     struct ref_tensor got = op_test_read(&test, y);
     op_test_compare(&test, &got, &want, TOLERANCE);
-    ref_free(&mean);
-    ref_free(&hidden);
     ref_free(&want);
     ref_free(&got);
     free_weights(&weights);
@@ -90,6 +98,67 @@ static void check_squeeze(const struct op_form *form, const void *data)
         run_squeeze(form, &shapes[i], true);
         run_squeeze(form, &shapes[i], false);
     }
+}
+
+// Squeeze-excite before the 1x1 convolution that it scales the input of, in one dispatch.
+static void run_project(const struct op_form *form, const struct shape *shape, int outputs)
+{
+    struct op_test test;
+    op_test_begin(&test, "pointwise", form, "%d channels to %d, %d hidden, %d partial sums",
+                  shape->channels, outputs, shape->hidden, shape->partials);
+    test.env.cpu_plan = false;
+    int x = op_test_value(&test, shape->channels, 7, 11);
+    int y = op_test_value(&test, outputs, 7, 11);
+    struct node node = op_test_node(OP_POINTWISE, x, y);
+    node.partial = op_test_vector(&test, shape->channels, shape->partials);
+    node.squeeze = shape->hidden;
+    node.act_in = shape->act;
+    node.divisor = 3.0 * shape->partials;
+    const struct ref_tensor *input = op_test_fill(&test, x, 1);
+    const struct ref_tensor *sums = op_test_fill(&test, node.partial, shape->amplitude);
+    op_test_plan(&test);
+    struct squeeze_weights weights = make_weights(shape->channels, shape->hidden);
+    size_t count = (size_t)(shape->channels * outputs);
+    struct folded folded = {
+        .outputs = outputs,
+        .inputs = shape->channels,
+        .kernel = 1,
+        .n_levels = 1,
+        .weight = op_test_floats("weight", count, 1 / sqrt(shape->channels), form->half),
+        .bias = op_test_floats("bias", (size_t)outputs, 1, false)};
+    g_autoptr(GError) error = NULL;
+    bool ok = op_pointwise_squeeze_dispatch(&test.env, &node, &folded, &weights, &error);
+    g_assert_no_error(error);
+    g_assert_true(ok);
+    op_test_run(&test, &y, 1);
+    struct ref_tensor factors =
+        reference(shape, &weights, sums, node.divisor, op_partials(&test.env, node.partial));
+    struct ref_tensor scaled = ref_new(shape->channels, 7, 11), got = op_test_read(&test, y);
+    ref_add(&scaled, input);
+    ref_scale(&scaled, factors.data);
+    struct ref_tensor want = ref_pointwise(&scaled, folded.weight, folded.bias, outputs);
+    op_test_compare(&test, &got, &want, TOLERANCE);
+    ref_free(&factors);
+    ref_free(&scaled);
+    ref_free(&want);
+    ref_free(&got);
+    folded_finish(&folded);
+    free_weights(&weights);
+    op_test_end(&test);
+}
+
+static void check_project(const struct op_form *form, const void *data)
+{
+    static const struct shape shapes[] = {
+        {3, 2, 1, ACT_SWISH, 1}, {126, 10, 257, ACT_SWISH, 1}, {260, 65, 63, ACT_RELU, 1}};
+    for (gsize i = 0; i < G_N_ELEMENTS(shapes); i++) {
+        run_project(form, &shapes[i], 10 + 7 * (int)i);
+    }
+}
+
+static void test_project(void)
+{
+    op_test_forms("pointwise", check_project, NULL);
 }
 
 static void test_squeeze(void)
@@ -201,6 +270,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/squeeze/shapes", test_squeeze);
     g_test_add_func("/squeeze/many", test_many);
+    g_test_add_func("/squeeze/project", test_project);
     g_test_add_func("/mean", test_mean);
     g_test_add_func("/scale", test_scale);
     int status = g_test_run();
