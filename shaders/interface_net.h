@@ -139,12 +139,9 @@ struct separable_task {
     UINT x_size[NODE_INPUTS];           // width << 16 | height
     UINT resample[NODE_INPUTS];
     FLOAT factor[NODE_INPUTS];
-    UINT pixel_first, class_blocks;     // separable_decode: first pixel in the plane; blocks of four logits, or 0
-    UINT padding[2];
 };
 PUSH_BEGIN(separable_push)
     UINT groups, tasks;
     UINT inputs;                        // blocks of four channels
-    UINT anchors_classes, capacity;     // separable_decode: logits of a pixel, and pairs that fit the list
 PUSH_END(separable_push)
 #endif

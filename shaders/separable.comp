@@ -2,13 +2,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // y = activation(scale * pointwise(depthwise3x3(input activation(sum of a_i * resample_i(x_i)))) + bias): a node of the feature pyramid with
 // its convolution, or a layer of all heads on all levels. One workgroup makes a tile of pixels of a range of output channels.
-//   -DDECODE=1    lists the class logits at or above the threshold, too
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #define INTERFACE_SEPARABLE
-#if DECODE
-#define INTERFACE_DECODE_PARAMS
-#endif
 #include "access.glsl"
 #include "interface.h"
 #include "separable.glsl"
@@ -20,17 +16,13 @@ layout(constant_id = SEPARABLE_SPEC_RESAMPLE + 3) const uint RESAMPLE_3 = RESAMP
 
 INPUT(2, x0);  // each [C / 4][x_pitch][4]
 OUTPUT(3, y);  // [outputs / 4][y_pitch][4]
-#if DECODE
-#include "decode.glsl"
-#else
 INPUT(4, x1);
 INPUT(5, x2);
 INPUT(6, x3);
+DEFINE_SAMPLE(sample_0, x0)
 DEFINE_SAMPLE(sample_1, x1)
 DEFINE_SAMPLE(sample_2, x2)
 DEFINE_SAMPLE(sample_3, x3)
-#endif
-DEFINE_SAMPLE(sample_0, x0)
 
 #define PART(n, RESAMPLE)                                                                                                              \
     (tasks[task].factor[n] * sample_##n(RESAMPLE, int(tasks[task].x_first[n] + block * tasks[task].x_pitch[n]), at,                    \
@@ -39,31 +31,18 @@ DEFINE_SAMPLE(sample_0, x0)
 vec4 sum_inputs(uint task, uint block, ivec2 at, ivec2 y_size)
 {
     vec4 sum = PART(0, RESAMPLE_0);
-#if !DECODE
     if (RESAMPLE_1 != RESAMPLING_ABSENT)
         sum += PART(1, RESAMPLE_1);
     if (RESAMPLE_2 != RESAMPLING_ABSENT)
         sum += PART(2, RESAMPLE_2);
     if (RESAMPLE_3 != RESAMPLING_ABSENT)
         sum += PART(3, RESAMPLE_3);
-#endif
     return sum;
 }
 
 void store_result(uint task, uint block, ivec2 at, ivec2 y_size, vec4 result)
 {
-    const uint pixel = uint(at.y * y_size.x + at.x);
-    STORE(y, tasks[task].y_first + block * tasks[task].y_pitch + pixel, result);
-#if DECODE
-    if (block < tasks[task].class_blocks) {
-        const vec4 logits = vec4(STORED(result)); // as the other stages of decode see them
-        for (uint c = 0; c < 4; c++) {
-            const uint channel = block * 4 + c, key = key_of(logits[c]);
-            if (logits[c] >= params.threshold && key >= LOWEST && channel < push.anchors_classes)
-                visit((tasks[task].pixel_first + pixel) * push.anchors_classes + channel, key);
-        }
-    }
-#endif
+    STORE(y, tasks[task].y_first + block * tasks[task].y_pitch + uint(at.y * y_size.x + at.x), result);
 }
 
 void main()
