@@ -41,6 +41,7 @@ static const struct test_case cases[] = {
     {"tf_efficientdet_d0", 96, 64, 1.4, 1.4, 5, 3, .pool = POOL_PAD_ZERO, .layout = FPN_PAN,
      .fusion = FUSION_SUM, .change_fpn = true},
     {"tf_efficientdet_d7x", 64, 96, 1.2, 1, 3, 3},
+    {"efficientdet_d1", 65, 97, 1.3, 1.3, 3, 2, .pool = POOL_PAD_ZERO},
 };
 
 struct outputs {

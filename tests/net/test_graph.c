@@ -4,6 +4,7 @@
 // nothing that lives together overlaps.
 #include "net/fpn_layout.h"
 #include "net/graph.h"
+#include "ops/variant.h"
 #include "weights/wanted.h"
 
 static void init_model(struct model *model, const struct arch *arch, int height, int width)
@@ -242,6 +243,44 @@ static void test_d0_nodes(void)
     }
 }
 
+// Dispatches of a frame of D0, with preprocess and the two of decode.
+static void test_d0_dispatches(void)
+{
+    struct model model;
+    model_init(&model, arch_find("d0"), 90);
+    struct graph *graph = graph_new(&model);
+    graph_fuse(graph, fusion_for(class_plan(CLASS_DEFAULT)));
+    g_assert_cmpuint(graph->nodes->len + 3, <=, 85);
+    graph_free(&graph);
+    model_finish(&model);
+}
+
+// Every FPN that a file may have, with what differs between conventions, on odd sizes.
+static void test_fpn_variants(void)
+{
+    static const int sizes[][2] = {{64, 96}, {97, 131}, {33, 65}};
+    for (int layout = FPN_BIFPN; layout <= FPN_QUFPN; layout++) {
+        for (int fusion = FUSION_SUM; fusion <= FUSION_SOFTMAX; fusion++) {
+            for (gsize f = 0; f < G_N_ELEMENTS(all_options); f++) {
+                const int *size = sizes[f % G_N_ELEMENTS(sizes)];
+                struct arch arch = *arch_find(f % 2 ? "d0" : "d7x");
+                arch.layout = (enum fpn_layout)layout;
+                arch.fusion = arch.quad_fusion = (enum fusion)fusion;
+                arch.redundant_bias = f % 2;
+                struct model model;
+                init_model(&model, &arch, size[0], size[1]);
+                model.pool_padding = f % 2 ? POOL_PAD_ZERO : POOL_PAD_IGNORE;
+                struct graph *graph = graph_new(&model);
+                graph_fuse(graph, &all_options[f]);
+                check_order(graph, "FPN variant");
+                check_arena(graph, 4, "FPN variant");
+                graph_free(&graph);
+                model_finish(&model);
+            }
+        }
+    }
+}
+
 // What D7x needs at its native size, in both precisions: arena, weights, and the picture and
 // candidates of two frames in flight, generously.
 static void test_d7x_memory(void)
@@ -352,6 +391,8 @@ int main(int argc, char **argv)
     g_test_add_func("/graph/shapes", test_shapes);
     g_test_add_func("/graph/fuse-and-plan", test_fuse_and_plan);
     g_test_add_func("/graph/d0-nodes", test_d0_nodes);
+    g_test_add_func("/graph/d0-dispatches", test_d0_dispatches);
+    g_test_add_func("/graph/fpn-variants", test_fpn_variants);
     g_test_add_func("/graph/d7x-memory", test_d7x_memory);
     g_test_add_func("/graph/layouts", test_layouts);
     g_test_add_func("/graph/anchors", test_anchors);
