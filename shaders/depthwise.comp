@@ -18,6 +18,10 @@
 #define LINE_LOOP [[unroll]]
 #endif
 
+// Partial sums are of 4 x 2 results (net/tiles.h), which larger tiles hold several of.
+#define SUMS_DOWN (ROWS > 4 ? ROWS / 4 : 1)
+#define SUMS_ACROSS (COLS > 2 ? COLS / 2 : 1)
+
 layout(local_size_x_id = SPEC_LOCAL_SIZE) in;
 layout(constant_id = DEPTHWISE_SPEC_LEVELS) const uint LEVELS = 1;
 layout(constant_id = DEPTHWISE_SPEC_PARTIAL) const uint PARTIAL = PARTIAL_NONE;
@@ -83,22 +87,31 @@ void main()
         }
     }
 
-    vec4 total = vec4(0);
+    vec4 total[SUMS_DOWN * SUMS_ACROSS];
+    [[unroll]] for (uint i = 0; i < SUMS_DOWN * SUMS_ACROSS; i++)
+        total[i] = vec4(0);
     const uint at = y_level + block * push.y_pitch + uint(to.y * y_size.x + to.x);
     [[unroll]] for (int r = 0; r < ROWS; r++) {
         [[unroll]] for (int c = 0; c < COLS; c++) {
             const vec4 result = activate(sum[r * COLS + c]);
             if (live && to.y + r < y_size.y && to.x + c < y_size.x) {
                 STORE(y, at + r * y_size.x + c, result);
-                total += result;
+                total[r / 4 * SUMS_ACROSS + (SUMS_ACROSS > 1 ? c / 2 : 0)] += result;
             }
         }
     }
-    if (PARTIAL == PARTIAL_INVOCATION && live)
-        STORE_FLOAT(partial, push.partial_first + block * push.partial_pitch + tile, total);
+    if (PARTIAL == PARTIAL_INVOCATION && live) {
+        const int sums_x = (y_size.x + 1) / 2;
+        const uint first = push.partial_first + block * push.partial_pitch;
+        [[unroll]] for (int i = 0; i < SUMS_DOWN * SUMS_ACROSS; i++) {
+            const ivec2 sum_at = ivec2(to.x / 2 + i % SUMS_ACROSS, to.y / 4 + i / SUMS_ACROSS);
+            if (sum_at.x < sums_x && sum_at.y * 4 < y_size.y)
+                STORE_FLOAT(partial, first + sum_at.y * sums_x + sum_at.x, total[i]);
+        }
+    }
     if (PARTIAL == PARTIAL_GROUP) {
         const uint lane = gl_LocalInvocationID.x;
-        group_sums[lane] = total;
+        group_sums[lane] = total[0];
         for (uint half_size = gl_WorkGroupSize.x / 2; half_size > 0; half_size /= 2) {
             barrier();
             if (lane < half_size)

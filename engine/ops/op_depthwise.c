@@ -33,12 +33,15 @@ struct shape {
     bool partial;
 };
 
-// Partial sums are one a tile of the size that the graph knows, or one a workgroup of
-// PARTIAL_LOCAL.
+// Partial sums are one for each tile of the size that the graph knows (a larger tile leaves
+// several), or one a workgroup of PARTIAL_LOCAL.
 static bool leaves_partials(const struct class_plan *plan, const struct variant *variant)
 {
-    return variant->rows == DEPTHWISE_TILE_ROWS && variant->cols == DEPTHWISE_TILE_COLS &&
-           (!plan->group_partial || variant->local == PARTIAL_LOCAL);
+    if (plan->group_partial) {
+        return variant->rows == DEPTHWISE_TILE_ROWS && variant->cols == DEPTHWISE_TILE_COLS &&
+               variant->local == PARTIAL_LOCAL;
+    }
+    return variant->rows % DEPTHWISE_TILE_ROWS == 0 && variant->cols % DEPTHWISE_TILE_COLS == 0;
 }
 
 static double cost(const struct class_plan *plan, const struct variant *variant, const void *data)

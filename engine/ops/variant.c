@@ -13,7 +13,10 @@
 #define MOST_RESIDENT 1024
 #define FULL_RESIDENT 512.0
 
-static const struct variant stem_cpu[] = {
+static const struct variant stem_cpu[] = {{"16x8", 16, 1, 8, 64, 13}, {"8x8", 8, 1, 8, 64, 10},
+                                          {"8x4", 8, 1, 4, 64, 7},    {"16x2", 16, 1, 2, 64, 6},
+                                          {"8x4", 8, 1, 4, 16, 7},    {NULL}};
+static const struct variant stem_cpu_new[] = {
     {"8x4", 8, 1, 4, 64, 7}, {"16x2", 16, 1, 2, 64, 6}, {"8x4", 8, 1, 4, 16, 7}, {NULL}};
 static const struct variant stem_gpu[] = {
     {"16x2", 16, 1, 2, 64, 100}, {"8x4", 8, 1, 4, 64, 100}, {"16x2", 16, 1, 2, 32, 90}, {NULL}};
@@ -78,9 +81,16 @@ static const struct variant pointwise_mobile[] = {
     {"4x4", 4, 1, 4, 64, 75},   {"4x4", 4, 1, 4, 32, 70}, {"4x1", 4, 1, 1, 64, 45},
     {"16x4", 16, 1, 4, 64, 60}, SPLIT(8, 1, 128, 35),     {NULL}};
 
-static const struct variant depthwise_cpu[] = {{"4x2", 4, 4, 2, 64, 3},    {"4x2", 4, 4, 2, 8, 3},
-                                               {"2x2", 4, 2, 2, 64, 2},    {"2x2", 4, 2, 2, 8, 2},
-                                               {"1x1", 4, 1, 1, 64, 0.8f}, {NULL}};
+static const struct variant depthwise_cpu[] = {
+    {"4x4", 4, 4, 4, 64, 3.6f}, {"4x4", 4, 4, 4, 8, 3.6f},
+    {"4x2", 4, 4, 2, 64, 3},    {"4x2", 4, 4, 2, 8, 3},
+    {"2x2", 4, 2, 2, 64, 2},    {"2x2", 4, 2, 2, 8, 2},
+    {"1x1", 4, 1, 1, 64, 0.8f}, {NULL}};
+static const struct variant depthwise_cpu_new[] = {
+    {"4x4", 4, 4, 4, 64, 3.2f}, {"4x4", 4, 4, 4, 8, 3.2f},
+    {"4x2", 4, 4, 2, 64, 3},    {"4x2", 4, 4, 2, 8, 3},
+    {"2x2", 4, 2, 2, 64, 2},    {"2x2", 4, 2, 2, 8, 2},
+    {"1x1", 4, 1, 1, 64, 0.8f}, {NULL}};
 // a wave has 64 lanes
 static const struct variant depthwise_amd[] = {
     {"4x2", 4, 4, 2, 64, 30}, {"2x2", 4, 2, 2, 64, 25}, {"1x1", 4, 1, 1, 64, 12}, {NULL}};
@@ -99,8 +109,8 @@ static const struct variant plain[] = {{"", 4, 1, 1, 64, 1}, {NULL}};
 // class, fp16, texel, group_partial, units, group_ns, node_blocks, lists
 static const struct class_plan plans[] = {
     {CLASS_CPU_OLD, false, true, false, 0, 160, 4, stem_cpu, pointwise_cpu, depthwise_cpu, plain},
-    {CLASS_CPU_NEW, false, true, false, 0, 20, 4, stem_cpu, pointwise_cpu_new, depthwise_cpu,
-     plain},
+    {CLASS_CPU_NEW, false, true, false, 0, 20, 4, stem_cpu_new, pointwise_cpu_new,
+     depthwise_cpu_new, plain},
     {CLASS_NVIDIA, true, false, true, 128, 20, 1, stem_gpu, pointwise_shared, depthwise_gpu, plain},
     {CLASS_AMD_GCN, true, false, true, 64, 20, 1, stem_gpu, pointwise_amd, depthwise_amd, plain},
     {CLASS_AMD_RDNA, true, false, true, 96, 20, 1, stem_gpu, pointwise_amd, depthwise_amd, plain},

@@ -134,12 +134,15 @@ static void check_partials(const struct op_form *form, const void *data)
         {6, 7, 4, 3, 1, PAD_SAME, ACT_NONE, false, 1e-3},
         {6, 7, 4, 3, 1, PAD_SAME, ACT_SWISH, false, 3e4}, // exp(-x) overflows
     };
-    if (!g_str_has_suffix(form->variant, "_4x2")) {
+    const bool large = g_str_has_suffix(form->variant, "_4x4"); // only one a tile
+    if (!large && !g_str_has_suffix(form->variant, "_4x2")) {
         return;
     }
     for (gsize i = 0; i < G_N_ELEMENTS(shapes); i++) {
         run_shape(form, &shapes[i], 0, true);
-        run_shape(form, &shapes[i], 0, false);
+        if (!large) {
+            run_shape(form, &shapes[i], 0, false);
+        }
     }
 }
 
