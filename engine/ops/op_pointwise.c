@@ -16,6 +16,7 @@ struct shape {
     int parts;
     int invocations; // that a workgroup may have
     bool squeeze;
+    double prologue; // products of squeeze-excite, which every workgroup does
 };
 
 // Tiles that are built with squeeze-excite before them.
@@ -36,7 +37,8 @@ static double cost(const struct class_plan *plan, const struct variant *variant,
     // kernels with shared memory go by whole slabs, and wait for it to be filled and added up
     int step = variant->split > 1 ? variant->split : variant->across > 1 ? SLAB : 1;
     int inputs = ceil_div(shape->inputs, step) * step + (step > 1 ? 2 * SLAB : 0);
-    return variant_cost(plan, variant, groups, inputs * 4.0);
+    double results = (double)variant_pixels(variant) * variant_channels(variant);
+    return variant_cost(plan, variant, groups, inputs * 4.0 + shape->prologue / results);
 }
 
 static struct binding pack_weights(struct op_env *env, const struct folded *folded, int rows)
@@ -306,6 +308,9 @@ bool op_pointwise_squeeze_dispatch(struct op_env *env, const struct node *node,
                           parts,
                           (int)env->device->limits.max_invocations,
                           op.squeeze};
+    if (squeeze) { // a factor of four: each product loads its weight
+        shape.prologue = 16.0 * op.inputs * (2 * node->squeeze + op_partials(env, node->partial));
+    }
     op.variant = op_choose(env, "pointwise", cost, &shape, error);
     if (!op.variant) {
         return false;

@@ -99,6 +99,7 @@ static const char *direct_tile(const struct pipeline *pipeline, int *channels, i
     const char *name = pipeline->kernel.spirv->name;
     const char *tile = strrchr(name, '_') + 1;
     bool direct = g_str_has_prefix(name, "pointwise_") && !strstr(name, "texel") &&
+                  !strstr(name, "squeeze") && // loads more in front
                   sscanf(tile, "%dx%d", channels, pixels) == 2;
     return direct ? tile : NULL;
 }
