@@ -159,7 +159,9 @@ void separable_pack_end(const struct separable_pack *pack, struct op_env *env,
     g_autofree float *words = g_new0(float, count);
     g_assert(pack->tasks->len <= SEPARABLE_TASKS);
     memcpy(words, pack->tasks->data, pack->tasks->len * sizeof(struct separable_task));
-    memcpy(words + tasks, pack->affine->data, pack->affine->len * sizeof(float));
+    if (pack->affine->data) { // a chain of pools packs nothing
+        memcpy(words + tasks, pack->affine->data, pack->affine->len * sizeof(float));
+    }
     *table = op_pack(env, words, count, false);
     *weights = pack->weights->len ? op_pack(env, (const float *)(const void *)pack->weights->data,
                                             pack->weights->len, env->half)
