@@ -64,6 +64,12 @@ bool network_init(struct network *network, struct device *device, struct checkpo
     if (options->fuse) {
         struct fuse_options fusion = *fusion_for(plan_for(device, options->cpu_plan));
         fusion.max_elements = device->limits.storage_range / (options->half ? 2 : 4);
+        if (fusion.expand_elements > 0) {
+            fusion.expand_elements = MIN(fusion.expand_elements, fusion.max_elements);
+        }
+        if (options->expand_elements > 0) {
+            fusion.expand_elements = options->expand_elements;
+        }
         graph_fuse(network->graph, &fusion);
     }
     graph_plan(network->graph, options->half ? 2 : 4);

@@ -17,11 +17,12 @@ struct network {
 };
 
 struct network_options {
-    bool half;             // fp16 storage
-    bool fuse;             // false: plain graph
-    bool cpu_plan;         // plan for CPU devices
-    struct tuning *tuning; // measured variants, or NULL: by estimate
-    bool trial;            // only the first node of each shape: to be timed, not to be right
+    bool half;                // fp16 storage
+    bool fuse;                // false: plain graph
+    bool cpu_plan;            // plan for CPU devices
+    struct tuning *tuning;    // measured variants, or NULL: by estimate
+    uint64_t expand_elements; // as in struct fuse_options, instead of the plan's; 0: the plan's
+    bool trial;               // only the first node of each shape: to be timed, not to be right
 };
 
 // Builds, folds, packs, uploads. Reads every tensor of the checkpoint and fails when one is missing

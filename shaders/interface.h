@@ -78,6 +78,7 @@ PUSH_END(preprocess_push)
 #endif
 
 #include "interface_net.h"
+#include "interface_expand.h"
 
 // ---- ceiling
 #define CEILING_SPEC_COPY 0 // copy, else multiply and add

@@ -101,6 +101,7 @@ void graph_fuse(struct graph *graph, const struct fuse_options *options)
         {fuse_resample, true},
         {fuse_activation, true},
         {fuse_residual, true},
+        {fuse_expand, options->expand_elements > 0},
         {fuse_levels, true},
         {fuse_laterals, options->parts},
         {fuse_heads, options->parts},

@@ -27,6 +27,7 @@ int stack_values(struct pass *pass, const int *ids, int n, const char *name);
 // A rule: tries to merge the node with this index with others. fuse_backbone.c:
 void fuse_squeeze(struct pass *pass, int index);
 void fuse_scale(struct pass *pass, int index);
+void fuse_expand(struct pass *pass, int index);
 void fuse_residual(struct pass *pass, int index);
 void fuse_squeeze_scale(struct pass *pass, int index);
 // fuse_pyramid.c:

@@ -1,6 +1,6 @@
 // SPDX-FileCopyrightText: effdet contributors
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// Fusion rules of the backbone's blocks: residual, squeeze-excite.
+// Fusion rules of the backbone's blocks: residual, squeeze-excite, expansion.
 #include "net/fuse.h"
 #include "net/tiles.h"
 
@@ -93,5 +93,46 @@ void fuse_squeeze_scale(struct pass *pass, int index)
     g_strlcpy(pointwise->reduce_bias, squeeze->reduce_bias, NAME_SIZE);
     g_strlcpy(pointwise->expand, squeeze->expand, NAME_SIZE);
     g_strlcpy(pointwise->expand_bias, squeeze->expand_bias, NAME_SIZE);
+    kill_node(pass, from);
+}
+
+static bool is_expansion(const struct pass *pass, const struct node *pointwise,
+                         const struct node *depthwise)
+{
+    const struct value *expanded = graph_value(pass->graph, pointwise->output);
+    const struct value *input = graph_value(pass->graph, pointwise->inputs[0]);
+    uint64_t elements =
+        4 * (uint64_t)channel_blocks(expanded->channels) * (uint64_t)expanded->pixels;
+    return pointwise->scale < 0 && pointwise->residual < 0 && pointwise->partial < 0 &&
+           pointwise->n_parts == 1 && depthwise->n_parts == 1 && !depthwise->sums &&
+           pointwise->n_bn == depthwise->n_bn && pointwise->n_bn <= 1 &&
+           pointwise->bn_eps == depthwise->bn_eps && expanded->n_levels == 1 &&
+           elements >= pass->options->expand_elements && binds_whole(pass, input, input->channels);
+}
+
+// pointwise, then depthwise: what is between, the largest tensors of the network, is never stored
+void fuse_expand(struct pass *pass, int index)
+{
+    struct node *depthwise = graph_node(pass->graph, index);
+    int from;
+    struct node *pointwise = depthwise->op == OP_DEPTHWISE
+                                 ? sole_producer(pass, depthwise->inputs[0], OP_POINTWISE, &from)
+                                 : NULL;
+    if (!pointwise || !is_expansion(pass, pointwise, depthwise)) {
+        return;
+    }
+    depthwise->op = OP_EXPAND_DEPTHWISE;
+    depthwise->inputs[0] = pointwise->inputs[0];
+    depthwise->act_in = pointwise->act;
+    depthwise->parts[1] = depthwise->parts[0];
+    depthwise->parts[0] = pointwise->parts[0];
+    depthwise->n_parts = 2;
+    if (depthwise->partial >= 0) {
+        const struct extent *extent = &graph_value(pass->graph, depthwise->output)->level[0];
+        struct value *partial = graph_value(pass->graph, depthwise->partial);
+        partial->pixels = expand_depthwise_strips(extent->height, extent->width);
+        partial->level[0] = (struct extent){1, partial->pixels, 0};
+        partial->by_strip = true;
+    }
     kill_node(pass, from);
 }

@@ -34,7 +34,8 @@ void graph_visit(const struct graph *graph, const struct node *node, graph_visit
     }
     for (gsize i = 0; i < G_N_ELEMENTS(others); i++) {
         if (others[i] >= 0) {
-            visit(others[i], node->op == OP_DEPTHWISE && i == 2, data);
+            visit(others[i],
+                  i == 2 && (node->op == OP_DEPTHWISE || node->op == OP_EXPAND_DEPTHWISE), data);
         }
     }
     visit(node->output, true, data);

@@ -31,6 +31,7 @@ struct value {
     int parent;     // value that this one is a view of, or -1; never itself a view
     int view_level; // view: the level of the parent that it is, or -1: all of them
     int view_block; // view: first of its channel blocks in the parent
+    bool by_strip;  // partial sums that an EXPAND_DEPTHWISE leaves: every one counts (net/tiles.h)
     bool is_float;  // always 32-bit (squeeze-excite vectors, partial sums), whatever the precision
     uint64_t offset, bytes; // planner: in the arena, offset aligned to 256
     int first, last;        // planner: first and last level that touches it
@@ -45,7 +46,8 @@ enum op {
     OP_SCALE,     // value * channel vector (plain graph only)
     OP_NODE,      // activation(sum of a_i * resample_i(x_i)): add, fuse, resample, pool, activation
     OP_SEPARABLE, // depthwise 3x3 stride 1, then pointwise (fused graph only, as is the next)
-    OP_CHAIN,     // several nodes on tiny maps, one after the other in one workgroup
+    OP_EXPAND_DEPTHWISE, // pointwise, then depthwise, and its partial sums (likewise)
+    OP_CHAIN,            // several nodes on tiny maps, one after the other in one workgroup
     N_OPS
 };
 
@@ -67,20 +69,17 @@ struct part {
 
 struct node {
     enum op op;
-    char name[64]; // "blocks.2.1.dw", "cell0.node4.combine", ...
-    int n_inputs;
-    int inputs[MAX_INPUTS]; // value ids
-    int scale;              // POINTWISE, SCALE: value id of the channel vector, or -1
-    int residual;           // POINTWISE: value added after activation, or -1
+    char name[64];                    // "blocks.2.1.dw", "cell0.node4.combine", ...
+    int n_inputs, inputs[MAX_INPUTS]; // value ids
+    int scale;                        // POINTWISE, SCALE: value id of the channel vector, or -1
+    int residual;                     // POINTWISE: value added after activation, or -1
     int output;
-    int partial; // value id of partial sums, or -1: DEPTHWISE: a further output; SQUEEZE: its
-                 // input; POINTWISE: input is scaled by what a SQUEEZE would make of it
-    int kernel, stride; // STEM, DEPTHWISE, SEPARABLE
-    enum pad_type pad;  // STEM, DEPTHWISE, SEPARABLE, RESAMPLE_MAXPOOL
-    enum activation act;
-    enum activation act_in; // of the sum (sums), or of FC1 (POINTWISE with partial)
-    // STEM, POINTWISE, DEPTHWISE, SEPARABLE
-    struct part parts[MAX_PARTS];
+    int partial; // value id of partial sums, or -1: (EXPAND_)DEPTHWISE: a further output; SQUEEZE:
+                 // its input; POINTWISE: input is scaled by what a SQUEEZE would make of it
+    int kernel, stride;           // STEM, DEPTHWISE, EXPAND_DEPTHWISE, SEPARABLE
+    enum pad_type pad;            // STEM, DEPTHWISE, EXPAND_DEPTHWISE, SEPARABLE, RESAMPLE_MAXPOOL
+    enum activation act, act_in;  // act_in: of sums, of FC1 (POINTWISE), between the halves
+    struct part parts[MAX_PARTS]; // of convolutions; EXPAND_DEPTHWISE: its halves, in order
     int n_parts, n_bn;
     double bn_eps;
     // SQUEEZE, POINTWISE with partial: mean -> FC1 -> activation -> FC2 -> sigmoid
@@ -118,7 +117,8 @@ struct fuse_options {
     bool separable;       // SEPARABLE, with the weighted sum before it
     int chain_pixels;     // CHAIN: pixels of the largest map; 0: none
     int squeeze_products; // SQUEEZE in the POINTWISE after it, if FC1 has so many weights
-    uint64_t max_elements; // of what is bound whole: inputs of SEPARABLE, stacked heads; 0: any
+    uint64_t expand_elements; // EXPAND_DEPTHWISE, if so many are between; 0: none
+    uint64_t max_elements;    // of what is bound whole: inputs of SEPARABLE, stacked heads; 0: any
 };
 // Merges nodes (fuse.c).
 void graph_fuse(struct graph *graph, const struct fuse_options *options);

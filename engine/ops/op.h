@@ -41,6 +41,8 @@ bool op_squeeze_prepare(struct op_env *env, const struct node *node, GError **er
 bool op_scale_prepare(struct op_env *env, const struct node *node, GError **error) WARN_UNUSED;
 bool op_node_prepare(struct op_env *env, const struct node *node, GError **error) WARN_UNUSED;
 bool op_separable_prepare(struct op_env *env, const struct node *node, GError **error) WARN_UNUSED;
+bool op_expand_depthwise_prepare(struct op_env *env, const struct node *node,
+                                 GError **error) WARN_UNUSED;
 bool op_chain_prepare(struct op_env *env, const struct node *node, GError **error) WARN_UNUSED;
 
 // --- helpers (op.c)

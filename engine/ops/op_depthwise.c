@@ -22,9 +22,9 @@ static int tile_count(const struct value *output, int rows, int cols)
 
 int op_partials(const struct op_env *env, int value)
 {
-    int tiles = graph_value(env->graph, value)->pixels;
-    return plan_for(env->device, env->cpu_plan)->group_partial ? ceil_div(tiles, PARTIAL_LOCAL)
-                                                               : tiles;
+    const struct value *sums = graph_value(env->graph, value);
+    bool groups = plan_for(env->device, env->cpu_plan)->group_partial && !sums->by_strip;
+    return groups ? ceil_div(sums->pixels, PARTIAL_LOCAL) : sums->pixels;
 }
 
 struct shape {

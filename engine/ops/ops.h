@@ -13,6 +13,9 @@ bool op_pointwise_dispatch(struct op_env *env, const struct node *node, const st
                            GError **error) WARN_UNUSED;
 bool op_depthwise_dispatch(struct op_env *env, const struct node *node, const struct folded *folded,
                            GError **error) WARN_UNUSED;
+bool op_expand_depthwise_dispatch(struct op_env *env, const struct node *node,
+                                  const struct folded *expand, const struct folded *depthwise,
+                                  GError **error) WARN_UNUSED;
 bool op_squeeze_dispatch(struct op_env *env, const struct node *node,
                          const struct squeeze_weights *weights, GError **error) WARN_UNUSED;
 // The weights of squeeze-excite as its kernels read them.

@@ -142,10 +142,13 @@ const struct class_plan *plan_for(const struct device *device, bool cpu_plan)
 const struct fuse_options *fusion_for(const struct class_plan *plan)
 {
     static const struct fuse_options cpu = {.parts = true};
-    // one workgroup does a chain, every workgroup all of a squeeze-excite: only where they are
-    // small
-    static const struct fuse_options gpu = {
-        .parts = true, .separable = true, .chain_pixels = 64, .squeeze_products = 20000};
+    // what is expanded comes from memory twice where no cache keeps it; one workgroup does a chain,
+    // every workgroup all of a squeeze-excite: only where they are small
+    static const struct fuse_options gpu = {.parts = true,
+                                            .separable = true,
+                                            .chain_pixels = 64,
+                                            .squeeze_products = 20000,
+                                            .expand_elements = 16 << 20};
     bool is_cpu = plan->device_class == CLASS_CPU_OLD || plan->device_class == CLASS_CPU_NEW;
     return is_cpu ? &cpu : &gpu;
 }
@@ -181,7 +184,8 @@ double variant_cost(const struct class_plan *plan, const struct variant *variant
 const struct variant *variants_of(const struct class_plan *plan, const char *stem)
 {
     static const char *const plain_stems[] = {"preprocess", "mean",   "squeeze", "scale",
-                                              "node",       "decode", "chain",   NULL};
+                                              "node",       "decode", "chain",   "expand_depthwise",
+                                              NULL};
     if (g_str_equal(stem, "stem")) {
         return plan->stem;
     }

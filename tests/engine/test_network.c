@@ -109,7 +109,9 @@ static void run_engine(const struct test_case *test, const struct network_option
     }
     g_test_message("%s %dx%d %s %s: %u dispatches", test->arch, test->width, test->height,
                    options->half ? "fp16" : "fp32",
-                   options->fuse ? (options->cpu_plan ? "fused for CPUs" : "fused") : "plain",
+                   options->expand_elements ? "fused with expansions"
+                   : options->fuse          ? (options->cpu_plan ? "fused for CPUs" : "fused")
+                                            : "plain",
                    network.dispatches->len);
     network_finish(&network);
     device_free(&device);
@@ -190,8 +192,10 @@ static void test_against_reference(gconstpointer data)
     struct ref_network *reference = ref_network_run(model, &tensor, ref_get_synthetic, &gains);
     g_assert_nonnull(reference);
     for (int half = 0, storage = storage_forms(); half < storage; half++) {
-        static const struct network_options forms[] = {
-            {.fuse = true, .cpu_plan = true}, {.fuse = true}, {.fuse = false}};
+        static const struct network_options forms[] = {{.fuse = true, .cpu_plan = true},
+                                                       {.fuse = true},
+                                                       {.fuse = true, .expand_elements = 1},
+                                                       {.fuse = false}};
         for (gsize f = 0; f < (test->slow ? 1 : G_N_ELEMENTS(forms)); f++) {
             struct network_options options = forms[f];
             struct outputs outputs;
@@ -212,8 +216,12 @@ static void test_races(gconstpointer data)
     const struct test_case *test = data;
     struct ref_tensor tensor;
     g_autofree float *input = make_input(test, &tensor);
-    for (int half = 0, storage = storage_forms(); half < storage; half++) {
-        struct network_options options = {.half = half, .fuse = true, .cpu_plan = half};
+    static const struct network_options forms[] = {{.fuse = true},
+                                                   {.fuse = true, .expand_elements = 1},
+                                                   {.half = true, .fuse = true, .cpu_plan = true}};
+    int n = storage_forms() > 1 ? 3 : 2;
+    for (int f = 0; f < n; f++) {
+        struct network_options options = forms[f];
         struct outputs first, second, fenced;
         run_engine(test, &options, input, &first);
         g_setenv("EFFDET_POISON", "1", TRUE);

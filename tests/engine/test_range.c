@@ -33,6 +33,7 @@ struct range_case {
     guint range_kib; // fp32; half of it in fp16
     float score;     // threshold
     bool gpu_plan;   // the plan for GPUs on a CPU device
+    bool expand;     // its expanded tensors over the range are not stored
 };
 
 static const struct range_case cases[] = {
@@ -42,6 +43,7 @@ static const struct range_case cases[] = {
     {"tf_efficientdet_d0", true, 194, 262, 7, CONVENTION_ZYLO117, 880, 0.4f},
     {"tf_efficientdet_lite0", true, 192, 128, 90, CONVENTION_NONE, 640, 0.5f},
     {"tf_efficientdet_d0", true, 194, 262, 7, CONVENTION_NONE, 816, 0.49f, true},
+    {"tf_efficientdet_d0", true, 194, 262, 7, CONVENTION_NONE, 816, 0.49f, true, true},
     {"tf_efficientdet_d0", false, 256, 320, 90, CONVENTION_TF, 1700, 0.55f, true},
 };
 
@@ -91,7 +93,11 @@ static bool rig_init(struct rig *rig, const struct range_case *test, bool half, 
     rig->device->limits.storage_range = MIN(rig->device->limits.storage_range, range);
     rig->device->limits.texel_elements = MIN(rig->device->limits.texel_elements, texels);
     struct network_options options = {
-        .half = half, .fuse = true, .cpu_plan = rig->device->is_cpu && !test->gpu_plan};
+        .half = half,
+        .fuse = true,
+        .cpu_plan = rig->device->is_cpu && !test->gpu_plan,
+        .expand_elements = test->expand ? 0 : UINT64_MAX,
+    };
     bool ok = network_init(&rig->network, rig->device, rig->checkpoint, &options, error) &&
               frame_context_init(&rig->context, &rig->network, model, error) &&
               slot_init(&rig->slot, &rig->context, error);
@@ -268,8 +274,18 @@ static void compare_objects(const EffdetResult *parts, const EffdetResult *whole
 struct outcome {
     struct heads heads;
     EffdetResult *result;
-    guint dispatches;
+    guint dispatches, expansions;
 };
+
+static guint count_expansions(const struct network *network)
+{
+    guint count = 0;
+    for (guint i = 0; i < network->dispatches->len; i++) {
+        const char *op = g_array_index(network->dispatches, struct dispatch, i).op;
+        count += g_str_equal(op, "expand_depthwise");
+    }
+    return count;
+}
 
 static void run(const struct range_case *test, bool half, uint64_t range, uint64_t texels,
                 struct outcome *outcome)
@@ -283,6 +299,7 @@ static void run(const struct range_case *test, bool half, uint64_t range, uint64
     heads_read(&outcome->heads, &rig);
     check_candidates(&rig, &outcome->heads);
     outcome->dispatches = (guint)recorder_dispatches(rig.slot.passes[PASS_QUICK].recorder);
+    outcome->expansions = count_expansions(&rig.network);
     rig_finish(&rig);
 }
 
@@ -297,16 +314,22 @@ static void test_parts(gconstpointer data)
         run(test, half, FLOOR_RANGE, UINT32_MAX, &whole);
         run(test, half, range, FLOOR_TEXELS, &parts);
         g_test_message("%s %dx%d %s, %" G_GUINT64_FORMAT " bytes at once: %u instead of %u "
-                       "dispatches",
+                       "dispatches, %u expansions fused",
                        test->arch, test->width, test->height, half ? "fp16" : "fp32", range,
-                       parts.dispatches, whole.dispatches);
+                       parts.dispatches, whole.dispatches, parts.expansions);
         int levels = whole.heads.levels;
         compare_tensors("classes", parts.heads.classes, whole.heads.classes, levels, half);
         compare_tensors("boxes", parts.heads.boxes, whole.heads.boxes, levels, half);
         if (!half) {
             compare_objects(parts.result, whole.result);
         }
-        g_assert_cmpuint(parts.dispatches, >, whole.dispatches + 3);
+        g_assert_cmpuint(whole.expansions, ==, 0);
+        if (test->expand) {
+            g_assert_cmpuint(parts.expansions, >, 0);
+        } else {
+            g_assert_cmpuint(parts.expansions, ==, 0);
+            g_assert_cmpuint(parts.dispatches, >, whole.dispatches + 3);
+        }
         heads_finish(&whole.heads);
         heads_finish(&parts.heads);
         effdet_result_free(&whole.result);
@@ -353,6 +376,7 @@ static void test_largest(void)
                                   CONVENTION_NONE,
                                   0,
                                   0.5f,
+                                  largest[i].gpu_plan,
                                   largest[i].gpu_plan};
         struct rig rig;
         bool ok = rig_init(&rig, &test, largest[i].half, FLOOR_RANGE, FLOOR_TEXELS, &error);

@@ -194,6 +194,11 @@ static const struct fuse_options all_options[] = {
     {.parts = true, .sums = true},
     {.parts = true, .separable = true},
     {.parts = true, .separable = true, .chain_pixels = 256, .squeeze_products = 20000},
+    {.parts = true,
+     .separable = true,
+     .chain_pixels = 256,
+     .squeeze_products = 20000,
+     .expand_elements = 1},
 };
 
 static void test_fuse_and_plan(void)
@@ -231,6 +236,7 @@ static void test_d0_nodes(void)
         backbone + 3 + 2 + 24 + 4,
         backbone - 12 + 3 + 1 + 3 * 3 + 3 + 4, // pools and top of the first cell; P4, P3, P4; the
                                                // rest of a cell with the top of the next
+        backbone - 12 - 15 + 3 + 1 + 3 * 3 + 3 + 4,
     };
     for (gsize f = 0; f < G_N_ELEMENTS(all_options); f++) {
         struct model model;
@@ -253,6 +259,39 @@ static void test_d0_dispatches(void)
     g_assert_cmpuint(graph->nodes->len + 3, <=, 85);
     graph_free(&graph);
     model_finish(&model);
+}
+
+// Where the tensors between are not stored, the arena is smaller: what is expanded first is the
+// largest of a network.
+static void test_expansion(void)
+{
+    static const char *const models[] = {"d3", "d6", "d7", "d7x"};
+    for (gsize i = 0; i < G_N_ELEMENTS(models); i++) {
+        uint64_t bytes[2], largest = 0;
+        for (int expand = 0; expand < 2; expand++) {
+            struct model model;
+            struct fuse_options options = *fusion_for(class_plan(CLASS_DEFAULT));
+            options.expand_elements *= (uint64_t)expand;
+            model_init(&model, arch_find(models[i]), 90);
+            struct graph *graph = graph_new(&model);
+            graph_fuse(graph, &options);
+            check_order(graph, models[i]);
+            check_arena(graph, 2, models[i]);
+            bytes[expand] = graph->arena_bytes;
+            largest = 0;
+            for (guint v = 0; v < graph->values->len; v++) {
+                const struct value *value = graph_value(graph, (int)v);
+                largest = MAX(largest, value->last >= value->first ? value->bytes : 0);
+            }
+            graph_free(&graph);
+            model_finish(&model);
+        }
+        g_test_message("%s: arena %.0f MiB, with expansions fused %.0f; largest tensor %.0f",
+                       models[i], (double)bytes[0] / 0x1p20, (double)bytes[1] / 0x1p20,
+                       (double)largest / 0x1p20);
+        g_assert_cmpuint(bytes[1], <, bytes[0]);
+        g_assert_cmpuint(largest, <=, 128 << 20); // the storage range that Vulkan guarantees
+    }
 }
 
 // Every FPN that a file may have, with what differs between conventions, on odd sizes.
@@ -392,6 +431,7 @@ int main(int argc, char **argv)
     g_test_add_func("/graph/fuse-and-plan", test_fuse_and_plan);
     g_test_add_func("/graph/d0-nodes", test_d0_nodes);
     g_test_add_func("/graph/d0-dispatches", test_d0_dispatches);
+    g_test_add_func("/graph/expansion", test_expansion);
     g_test_add_func("/graph/fpn-variants", test_fpn_variants);
     g_test_add_func("/graph/d7x-memory", test_d7x_memory);
     g_test_add_func("/graph/layouts", test_layouts);

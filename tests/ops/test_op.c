@@ -31,8 +31,8 @@ static void test_builds(void)
             g_auto(GStrv) names = variant_names(stem);
             bool runs_anywhere = false; // every device has workgroups of 128
             for (const struct variant *v = variants_of(plan, stem); v->tile; v++) {
-                g_autofree char *suffix = g_strconcat(g_str_equal(stem, "depthwise") ? "_k5s2" : "",
-                                                      *v->tile ? "_" : "", v->tile, NULL);
+                const char *kernel = g_str_has_suffix(stem, "depthwise") ? "_k5s2" : "";
+                g_autofree char *suffix = g_strconcat(kernel, *v->tile ? "_" : "", v->tile, NULL);
                 for (int form = 0; form < 4; form++) {
                     char name[64];
                     op_kernel_name(name, sizeof name, stem, form & 1, form & 2, suffix);

@@ -191,6 +191,8 @@ static const struct network_case {
     {"/radv/d0/fp32", "d0", EFFDET_PRECISION_FP32},
     {"/radv/d4/fp16", "d4", EFFDET_PRECISION_FP16},
     {"/radv/d4/fp32", "d4", EFFDET_PRECISION_FP32},
+    {"/radv/d7/fp16", "d7", EFFDET_PRECISION_FP16}, // with expansions
+    {"/radv/d7/fp32", "d7", EFFDET_PRECISION_FP32},
     {"/radv/lite0/fp16", "lite0", EFFDET_PRECISION_FP16},
     {"/radv/lite0/fp32", "lite0", EFFDET_PRECISION_FP32},
 };
