@@ -4,6 +4,8 @@
 // recorded once, and chooses between them.
 #include "frame.h"
 
+#include "gpu/compile.h"
+
 #include <string.h>
 
 #define STAGING_BYTES (1920 * 1088 * 4) // enough for 1080p in any 8-bit format
@@ -96,6 +98,19 @@ static bool record_all(struct pass *pass, const struct frame_context *context, c
     return recorder_end(recorder, error);
 }
 
+// The first frame would do so too, on one thread.
+static bool compile_all(const struct frame_context *context, const GArray *decode,
+                        const struct dispatch *preprocess, GError **error)
+{
+    const struct network *network = context->network;
+    g_autoptr(GArray) all = g_array_new(FALSE, FALSE, sizeof(struct dispatch));
+    g_array_append_vals(all, preprocess, 1);
+    g_array_append_vals(all, network->dispatches->data, network->dispatches->len);
+    g_array_append_vals(all, decode->data, decode->len);
+    const struct compile_options options = compile_defaults();
+    return compile_ahead(network->device, all, &options, NULL, error);
+}
+
 static bool record_pass(struct slot *slot, struct frame_context *context, enum pass_kind kind,
                         GError **error)
 {
@@ -118,7 +133,9 @@ static bool record_pass(struct slot *slot, struct frame_context *context, enum p
         struct dispatch *dispatch = &g_array_index(decode, struct dispatch, i);
         dispatch->estimate_us = network_estimate_us(network, dispatch);
     }
-    return record_all(&slot->passes[kind], context, decode, &preprocess, error);
+    bool first = context->marks && network->device->is_cpu;
+    return (!first || compile_all(context, decode, &preprocess, error)) &&
+           record_all(&slot->passes[kind], context, decode, &preprocess, error);
 }
 
 static bool record(struct slot *slot, struct frame_context *context, GError **error)

@@ -257,6 +257,30 @@ error:
     return NULL;
 }
 
+struct device *device_new_alone(const struct device *same, GError **error)
+{
+    struct device *device = g_new0(struct device, 1);
+    g_autofree char *spec = g_strdup_printf("%u", same->index);
+    if (!loader_open(device, error) || !choose(device, spec, error)) {
+        goto error;
+    }
+    if (memcmp(device->uuid, same->uuid, VK_UUID_SIZE) != 0) {
+        g_set_error(error, EFFDET_ERROR, EFFDET_ERROR_NOT_FOUND,
+                    "Vulkan device %u is %s now, no longer %s: start again", same->index,
+                    device->name, same->name);
+        goto error;
+    }
+    device->features = same->features;
+    if (!create(device, error)) {
+        goto error;
+    }
+    device->references = 1;
+    return device;
+error:
+    destroy(device);
+    return NULL;
+}
+
 void device_free(struct device **pointer)
 {
     struct device *device = pointer ? *pointer : NULL;
@@ -266,8 +290,7 @@ void device_free(struct device **pointer)
     *pointer = NULL;
     g_mutex_lock(&shared_lock);
     if (--device->references == 0) {
-        g_ptr_array_remove_fast(shared, device);
-        if (shared->len == 0) {
+        if (shared && g_ptr_array_remove_fast(shared, device) && shared->len == 0) {
             g_clear_pointer(&shared, g_ptr_array_unref);
         }
         destroy(device);

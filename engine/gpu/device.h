@@ -114,6 +114,9 @@ struct device {
 // object, its VkDevice, its queue and `queue_lock`; it goes with the last device_free().
 // Free-threaded.
 struct device *device_new(const char *spec, GError **error) WARN_UNUSED;
+// Another VkDevice of the same physical device with the same features, shared with nobody, with an
+// instance of its own.
+struct device *device_new_alone(const struct device *same, GError **error) WARN_UNUSED;
 void device_free(struct device **device);
 // Sets *error from a failed VkResult: "vkX failed: VK_ERROR_...: what to do". Latches device loss.
 // Always returns false. Accepts a NULL device.

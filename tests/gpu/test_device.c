@@ -180,6 +180,43 @@ static void test_lost(void)
     device_free(&device);
 }
 
+// A device that shares nothing, whichever of the two goes first.
+static void test_alone(void)
+{
+    for (int first = 0; first < 2; first++) {
+        g_autoptr(GError) error = NULL;
+        struct device *devices[2];
+        if (!gpu_test_device(&devices[0])) {
+            return;
+        }
+        devices[1] = device_new_alone(devices[0], &error);
+        g_assert_no_error(error);
+        g_assert_true(devices[1]->handle != devices[0]->handle);
+        g_assert_true(devices[1]->queue != devices[0]->queue);
+        g_assert_true(devices[1]->queue_lock != devices[0]->queue_lock);
+        g_assert_cmpstr(devices[1]->name, ==, devices[0]->name);
+        g_assert_cmpmem(&devices[1]->features, sizeof devices[1]->features, &devices[0]->features,
+                        sizeof devices[0]->features);
+        struct device *same = device_new(NULL, &error);
+        g_assert_no_error(error);
+        g_assert_true(same == devices[0]); // never the other
+        device_free(&same);
+        device_free(&devices[first]);
+        struct buffer buffer;
+        struct device *other = devices[1 - first];
+        g_assert_true(buffer_init(&buffer, other, 1024, MEMORY_DEVICE, &error));
+        buffer_finish(&buffer, other);
+        device_free(&devices[1 - first]);
+    }
+    struct device *device;
+    g_autoptr(GError) error = NULL;
+    g_assert_true(gpu_test_device(&device));
+    device->uuid[0] ^= 1; // as if another device were in its place now
+    g_assert_null(device_new_alone(device, &error));
+    g_assert_error(error, EFFDET_ERROR, EFFDET_ERROR_NOT_FOUND);
+    device_free(&device);
+}
+
 static void test_error_codes(void)
 {
     static const struct {
@@ -236,6 +273,7 @@ int main(int argc, char **argv)
     g_test_add_func("/device/disable", test_disable);
     g_test_add_func("/device/no-driver", test_no_driver);
     g_test_add_func("/device/lost", test_lost);
+    g_test_add_func("/device/alone", test_alone);
     g_test_add_func("/device/error-codes", test_error_codes);
     g_test_add_func("/device/threads", test_threads);
     return gpu_test_run();
