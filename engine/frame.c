@@ -123,8 +123,9 @@ static bool record_pass(struct slot *slot, struct frame_context *context, enum p
                                            DECODE_PARAMS_OFFSET};
     struct dispatch preprocess;
     g_autoptr(GArray) decode = g_array_new(FALSE, TRUE, sizeof(struct dispatch));
-    if (!op_preprocess_prepare(&network->env, &context->model->pre, &slot->staging, &slot->params,
-                               0, &context->scratch, &preprocess, error) ||
+    if (!op_preprocess_prepare(&network->env, &context->model->pre, slot->by_samples,
+                               &slot->staging, &slot->params, 0, &context->scratch, &preprocess,
+                               error) ||
         !op_decode_prepare(&network->env, context->model, &buffers, parts[kind], decode, error)) {
         return false;
     }
@@ -213,6 +214,23 @@ static bool grow_staging(struct slot *slot, struct frame_context *context, uint6
     return true;
 }
 
+// Records again where pictures of this format need the other kernel.
+static bool fit_format(struct slot *slot, struct frame_context *context, EffdetFormat format,
+                       GError **error)
+{
+    bool by_samples = preprocess_by_samples(&context->model->pre, format);
+    if (by_samples == slot->by_samples) {
+        return true;
+    }
+    slot->by_samples = by_samples;
+    if (!record(slot, context, error)) {
+        slot->by_samples = !by_samples;
+        (void)!record(slot, context, NULL);
+        return false;
+    }
+    return true;
+}
+
 static void copy_planes(struct slot *slot, const EffdetFrame *frame, const uint64_t offsets[3],
                         const uint64_t strides[3])
 {
@@ -247,7 +265,8 @@ bool slot_submit(struct slot *slot, struct frame_context *context, const EffdetF
         return false;
     }
     preprocess_layout(frame, offsets, strides, &bytes);
-    if (bytes > slot->staging.bytes && !grow_staging(slot, context, bytes, error)) {
+    if ((bytes > slot->staging.bytes && !grow_staging(slot, context, bytes, error)) ||
+        !fit_format(slot, context, frame->format, error)) {
         return false;
     }
     const int frames = g_atomic_int_get(&context->full_frames);

@@ -3,8 +3,8 @@
 // Longer than other headers because it is the one contract between the two languages, a section an operation.
 // The header that C and GLSL share: binding numbers, push-constant blocks, specialisation ids and limits. One section an operation.
 // What changes the shape of the code is a specialisation constant or a -D build; what changes by layer is a push constant; what never changes
-// is a literal here; what changes by frame is in a uniform buffer. Only 32-bit scalars in the blocks, after one device address at most (in uniform buffers also arrays of vec4,
-// after a multiple of four scalars), so that both languages lay them out alike.
+// is a literal here; what changes by frame is in a uniform buffer. Only 32-bit scalars in the blocks, after one device address at most (in uniform
+// buffers also arrays of vec4 and uvec4, after a multiple of four scalars), so that both languages lay them out alike.
 #ifndef EFFDET_INTERFACE_H
 #define EFFDET_INTERFACE_H
 
@@ -15,6 +15,7 @@
 #define UNIFORM_BEGIN(name, b) struct name {
 #define UNIFORM_END(name) };
 #define VEC4(name, n) float name[n][4];
+#define UVEC4(name, n) uint32_t name[n][4];
 #define UINT uint32_t
 #define INT int32_t
 #define FLOAT float
@@ -25,6 +26,7 @@
 #define UNIFORM_BEGIN(name, b) layout(set = 0, binding = b, std140) uniform name {
 #define UNIFORM_END(name) } params;
 #define VEC4(name, n) vec4 name[n];
+#define UVEC4(name, n) uvec4 name[n];
 #define UINT uint
 #define INT int
 #define FLOAT float
@@ -53,7 +55,12 @@
 // ---- preprocess
 #define PREPROCESS_SPEC_ANTIALIAS 0   // triangle filter widened by the scale instead of bilinear
 #define PREPROCESS_SPEC_ROUND_TO_U8 1 // the resized picture is rounded to 8 bit
-#define PREPROCESS_SPECS 2
+#define PREPROCESS_SPEC_SAMPLES 2     // the triangle filter goes by samples, not by words: for components of one size
+#define PREPROCESS_SPECS 3
+#define PREPROCESS_NO_BYTE 255
+#define PREPROCESS_BANDS 16           // of rows, taken in turn: no part of the workgroups in order has all rows without a picture
+#define PREPROCESS_WORDS 3            // read at a time, of each of
+#define PREPROCESS_ROWS 4             // so many rows
 #if defined(INTERFACE_PREPROCESS) || defined(__STDC_VERSION__)
 // A picture as three components (Y U V or R G B), so that no pixel format needs code of its own.
 UNIFORM_BEGIN(preprocess_params, 1)
@@ -71,6 +78,11 @@ UNIFORM_BEGIN(preprocess_params, 1)
     FLOAT gain_r, gain_g, gain_b;       // normalised = gain * value + bias
     FLOAT bias_r, bias_g, bias_b;
     FLOAT fill_r, fill_g, fill_b;       // normalised
+    // for the triangle filter, which reads whole words: components that lie in the same samples are a stream
+    UINT streams;
+    UINT columns;                       // taps of a row of component 0
+    UVEC4(stream, 3)                    // first word of the plane, words from row to row, bytes from sample to sample, words of a window
+    UVEC4(stream_bytes, 3)              // where in a sample the last byte of each component lies (or PREPROCESS_NO_BYTE), and of any of them
 UNIFORM_END(preprocess_params)
 PUSH_BEGIN(preprocess_push)
     UINT y_width, y_height, y_first;    // the network input

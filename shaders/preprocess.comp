@@ -11,6 +11,7 @@
 layout(local_size_x = 64) in;
 layout(constant_id = PREPROCESS_SPEC_ANTIALIAS) const bool ANTIALIAS = false;
 layout(constant_id = PREPROCESS_SPEC_ROUND_TO_U8) const bool ROUND_TO_U8 = false;
+layout(constant_id = PREPROCESS_SPEC_SAMPLES) const bool SAMPLES = false;
 // rows of bytes, see preprocess_params
 #if TEXEL
 layout(set = 0, binding = 0) uniform usamplerBuffer picture;
@@ -28,6 +29,12 @@ float sample_at(uint address)
     return params.wide != 0 ? float(bits & 0xffffu) / 256.0 : float(bits & 0xffu);
 }
 
+// From a whole number, which some drivers convert lane by lane.
+int whole_of(float value)
+{
+    return floatBitsToInt(value + 12582912.0) - 0x4b400000;
+}
+
 // The first tap, how far the position is past its centre, and the taps' reach, along one axis of one component.
 struct axis {
     int first, last; // taps, before clamping to the picture
@@ -40,15 +47,18 @@ struct axis {
 // components: sample i sits at picture position 2 i or, with a shift of 0.5, 2 i + 0.5.
 axis axis_of(int d, int size, int resized, bool halved, float shift)
 {
-    const int numerator = (2 * d + 1) * size - resized;
-    int whole = numerator >= 0 ? numerator / (2 * resized) : -1;
-    float part = float(numerator - whole * 2 * resized) / float(2 * resized);
+    const int numerator = (2 * d + 1) * size - resized, divisor = 2 * resized;
+    const float inverse = 1.0 / float(divisor);
+    int whole = whole_of(floor(float(numerator) * inverse)); // or one beside it
+    const int rest = numerator - whole * divisor, carry = rest < 0 ? -1 : rest >= divisor ? 1 : 0;
+    whole += carry;
+    float part = float(rest - carry * divisor) * inverse;
     float scale = max(float(size) / float(resized), 1.0);
     axis a;
     a.size = size;
     if (halved) {
         const float position = (float(whole) + part - shift) * 0.5;
-        whole = int(floor(position));
+        whole = whole_of(floor(position));
         part = position - float(whole);
         scale = max(scale * 0.5, 1.0);
         a.size = (size + 1) / 2;
@@ -59,8 +69,8 @@ axis axis_of(int d, int size, int resized, bool halved, float shift)
         a.centre = part;
         a.reach = 1.0;
     } else {
-        a.first = int(floor(float(whole) + part - scale + 1.0));
-        a.last = int(ceil(float(whole) + part + scale - 1.0));
+        a.first = whole_of(floor(float(whole) + part - scale + 1.0));
+        a.last = whole_of(ceil(float(whole) + part + scale - 1.0));
         a.centre = float(whole - a.first) + part;
         a.reach = scale;
     }
@@ -76,53 +86,14 @@ float bilinear(axis h, axis v, uint offset, uint stride, uint step_bytes)
     return mix(top, bottom, v.centre);
 }
 
-float weight_at(axis a, int i)
-{
-    return max(0.0, 1.0 - abs(float(i - a.first) - a.centre) / a.reach);
-}
-
-// Weights outside the picture are left out and the rest normalised, as PIL does. `skip` bounds the taps of extreme reductions. To 8 bit in
-// PIL's own arithmetic (spec 7.5): weights in units of 2^-22, and each row is rounded before the column; YUV has no such original.
-float triangle(axis h, axis v, uint offset, uint stride, uint step_bytes)
-{
-    const int skip_x = 1 + int(h.reach) / 48, skip_y = 1 + int(v.reach) / 48;
-    const int left = max(h.first, 0), right = min(h.last, h.size - 1), top = max(v.first, 0), bottom = min(v.last, v.size - 1);
-    const bool exact = ROUND_TO_U8 && params.half_x == 0;
-    float across = 0.0, down = 0.0, sum = 0.0;
-    uint units = 1u << 21;
-    for (int column = left; column <= right; column += skip_x)
-        across += weight_at(h, column);
-    for (int row = top; row <= bottom; row += skip_y)
-        down += weight_at(v, row);
-    for (int row = top; row <= bottom; row += skip_y) {
-        const float weight_y = weight_at(v, row) / down;
-        float line = 0.0;
-        uint line_units = 1u << 21;
-        for (int column = left; column <= right; column += skip_x) {
-            const float weight = weight_at(h, column) / across;
-            const float value = sample_at(offset + uint(row) * stride + uint(column) * step_bytes);
-            if (exact)
-                line_units += uint(weight * 4194304.0 + 0.5) * uint(value);
-            else
-                line += weight * value;
-        }
-        units += uint(weight_y * 4194304.0 + 0.5) * min(line_units >> 22, 255u);
-        sum += weight_y * line;
-    }
-    return exact ? float(units >> 22) : sum;
-}
-
-float filtered(axis h, axis v, uint offset, uint stride, uint step_bytes)
-{
-    return ANTIALIAS ? triangle(h, v, offset, stride, step_bytes) : bilinear(h, v, offset, stride, step_bytes);
-}
+#include "triangle.glsl"
 
 void main()
 {
-    const uint x = gl_GlobalInvocationID.x, row = gl_WorkGroupID.y;
+    const uint x = gl_GlobalInvocationID.x, row = gl_WorkGroupID.y * gl_NumWorkGroups.z + gl_WorkGroupID.z;
     if (row == 0 && x < DECODE_COUNTERS)
         scratch[x] = 0;
-    if (x >= push.y_width)
+    if (x >= push.y_width || row >= push.y_height)
         return;
     vec4 value = vec4(params.fill_r, params.fill_g, params.fill_b, 0.0);
     if (x < params.resized_width && row < params.resized_height) {
@@ -134,9 +105,17 @@ void main()
             h1 = axis_of(int(x), width, int(params.resized_width), true, params.centred_x != 0 ? 0.5 : 0.0);
         if (params.half_y != 0)
             v1 = axis_of(int(row), height, int(params.resized_height), true, 0.5);
-        const vec4 c = vec4(filtered(h, v, params.offset0, params.stride0, params.step0),
-                            filtered(h1, v1, params.offset1, params.stride1, params.step1),
-                            filtered(h1, v1, params.offset2, params.stride2, params.step2), 1.0);
+        vec4 c = vec4(0, 0, 0, 1);
+        if (ANTIALIAS && SAMPLES) {
+            c.xyz = triangle_of_samples(h, v);
+        } else if (ANTIALIAS) {
+            for (uint s = 0; s < params.streams; s++)
+                c.xyz += triangle(s, s > 0 ? h1 : h, s > 0 ? v1 : v);
+        } else {
+            c.x = bilinear(h, v, params.offset0, params.stride0, params.step0);
+            c.y = bilinear(h1, v1, params.offset1, params.stride1, params.step1);
+            c.z = bilinear(h1, v1, params.offset2, params.stride2, params.step2);
+        }
         vec3 rgb = vec3(dot(c, vec4(params.r0, params.r1, params.r2, params.r3)),
                         dot(c, vec4(params.g0, params.g1, params.g2, params.g3)),
                         dot(c, vec4(params.b0, params.b1, params.b2, params.b3)));

@@ -162,6 +162,44 @@ static void fill_matrix(FLOAT *rows, const EffdetFrame *frame, const struct comp
     set_row(rows + 8, y_gain, blue, 0, -y_gain * y_zero - 128 * blue);
 }
 
+// The triangle's half width in samples, along one axis.
+static double reach_of(guint size, guint resized, bool halved)
+{
+    double scale = MAX((double)size / resized, 1);
+    return MAX(halved ? scale / 2 : scale, 1);
+}
+
+// A stream for each plane, and for each resolution in it.
+static void fill_streams(struct preprocess_params *params, const struct components *layout,
+                         const uint64_t offsets[3], const uint64_t strides[3])
+{
+    for (int c = 0; c < 3; c++) {
+        int plane = layout->component[c].plane;
+        bool joins = c > 0 && plane == layout->component[c - 1].plane &&
+                     layout->component[c].step == layout->component[c - 1].step;
+        params->streams += !joins;
+        uint32_t *stream = params->stream[params->streams - 1];
+        uint32_t *bytes = params->stream_bytes[params->streams - 1];
+        double reach = reach_of(params->width, params->resized_width, c > 0 && layout->half_x);
+        uint32_t step = (uint32_t)layout->component[c].step;
+        if (!joins) {
+            stream[0] = (uint32_t)(offsets[plane] / 4);
+            stream[1] = (uint32_t)(strides[plane] / 4);
+            stream[2] = step;
+            stream[3] = ((uint32_t)ceil(2 * reach) * step + 2) / 4 + 1;
+            bytes[0] = bytes[1] = bytes[2] = PREPROCESS_NO_BYTE;
+            bytes[3] = (uint32_t)layout->component[c].first + layout->wide;
+        }
+        bytes[c] = (uint32_t)layout->component[c].first + layout->wide;
+    }
+    params->columns = (uint32_t)ceil(2 * reach_of(params->width, params->resized_width, false)) + 1;
+}
+
+bool preprocess_by_samples(const struct preprocess *pre, EffdetFormat format)
+{
+    return pre->filter == RESIZE_BILINEAR_AA && !layouts[format].half_x;
+}
+
 void preprocess_fill(struct preprocess_params *params, const EffdetFrame *frame,
                      const struct model *model, const struct letterbox *letterbox)
 {
@@ -189,6 +227,7 @@ void preprocess_fill(struct preprocess_params *params, const EffdetFrame *frame,
         (&params->fill_r)[c] = (float)pre->fill[c];
     }
     fill_matrix(&params->r0, frame, layout);
+    fill_streams(params, layout, offsets, strides);
 }
 
 static bool use_texel(const struct op_env *env, const struct buffer *staging)
@@ -197,9 +236,9 @@ static bool use_texel(const struct op_env *env, const struct buffer *staging)
            staging->bytes / sizeof(uint32_t) <= env->device->limits.texel_elements;
 }
 
-bool op_preprocess_prepare(struct op_env *env, const struct preprocess *pre, struct buffer *staging,
-                           struct buffer *params, uint64_t params_offset, struct buffer *scratch,
-                           struct dispatch *dispatch, GError **error)
+bool op_preprocess_prepare(struct op_env *env, const struct preprocess *pre, bool by_samples,
+                           struct buffer *staging, struct buffer *params, uint64_t params_offset,
+                           struct buffer *scratch, struct dispatch *dispatch, GError **error)
 {
     const struct value *value = graph_value(env->graph, env->graph->input);
     if (staging->bytes > env->device->limits.storage_range) {
@@ -218,7 +257,8 @@ bool op_preprocess_prepare(struct op_env *env, const struct preprocess *pre, str
         .push_bytes = sizeof(struct preprocess_push),
         .n_spec = PREPROCESS_SPECS,
         .spec = {[PREPROCESS_SPEC_ANTIALIAS] = pre->filter == RESIZE_BILINEAR_AA,
-                 [PREPROCESS_SPEC_ROUND_TO_U8] = pre->resize_to_u8},
+                 [PREPROCESS_SPEC_ROUND_TO_U8] = pre->resize_to_u8,
+                 [PREPROCESS_SPEC_SAMPLES] = by_samples},
     };
     char name[64];
     op_kernel_name(name, sizeof name, "preprocess", texel, env->half, "");
@@ -231,7 +271,8 @@ bool op_preprocess_prepare(struct op_env *env, const struct preprocess *pre, str
                      {params, params_offset, sizeof(struct preprocess_params), false},
                      {env->arena, value->offset, value->bytes, true},
                      {scratch, 0, DECODE_COUNTERS * sizeof(uint32_t), true}},
-        .groups = {(push.y_width + 63) / 64, push.y_height, 1},
+        .groups = {(push.y_width + 63) / 64, PREPROCESS_BANDS,
+                   (push.y_height + PREPROCESS_BANDS - 1) / PREPROCESS_BANDS},
         .op = "preprocess",
         .label = "preprocess",
         .bytes_moved = (double)value->bytes,

@@ -141,12 +141,13 @@ static void preprocess_again(EffdetEngine *engine)
     struct recorder *recorder = recorder_new(engine->device, 1, 0, &error);
     struct dispatch dispatch;
     bool done = false;
-    bool ok =
-        recorder && recorder_begin(recorder, &error) &&
-        op_preprocess_prepare(&engine->network.env, &engine->model->pre, &slot->staging,
-                              &slot->params, 0, &engine->context.scratch, &dispatch, &error) &&
-        recorder_dispatch(recorder, &dispatch, &error) && recorder_end(recorder, &error) &&
-        recorder_submit(recorder, &error) && recorder_wait(recorder, UINT64_MAX, &done, &error);
+    bool ok = recorder && recorder_begin(recorder, &error) &&
+              op_preprocess_prepare(&engine->network.env, &engine->model->pre, slot->by_samples,
+                                    &slot->staging, &slot->params, 0, &engine->context.scratch,
+                                    &dispatch, &error) &&
+              recorder_dispatch(recorder, &dispatch, &error) && recorder_end(recorder, &error) &&
+              recorder_submit(recorder, &error) &&
+              recorder_wait(recorder, UINT64_MAX, &done, &error);
     g_assert_no_error(error);
     g_assert_true(ok && done);
     recorder_free(&recorder);

@@ -119,8 +119,9 @@ static float *run(struct rig *rig, const EffdetFrame *frame, struct letterbox *b
     memset(rig->scratch.map, 0xff, rig->scratch.bytes);
     struct recorder *recorder = recorder_new(rig->device, 1, 0, &error);
     g_assert_nonnull(recorder);
-    bool ok = op_preprocess_prepare(&rig->env, &rig->model.pre, &rig->staging, &rig->params, 0,
-                                    &rig->scratch, &dispatch, &error) &&
+    bool ok = op_preprocess_prepare(
+                  &rig->env, &rig->model.pre, preprocess_by_samples(&rig->model.pre, frame->format),
+                  &rig->staging, &rig->params, 0, &rig->scratch, &dispatch, &error) &&
               buffer_flush(&rig->staging, rig->device, 0, rig->staging.bytes, &error) &&
               buffer_flush(&rig->params, rig->device, 0, rig->params.bytes, &error) &&
               buffer_flush(&rig->scratch, rig->device, 0, rig->scratch.bytes, &error) &&
@@ -179,17 +180,21 @@ static void check(struct rig *rig, const EffdetFrame *frame, const char *what)
     ref_free(&wanted);
 }
 
-static const guint sizes[][2] = {{1, 1},     {2, 1},    {1, 2},    {3, 3},  {64, 64},
-                                 {321, 243}, {63, 200}, {200, 63}, {17, 5}, {7, 601}};
+// The last five are reduced by 3.75 and by 20, and made larger.
+static const guint sizes[][2] = {{1, 1},     {2, 1},    {1, 2},    {3, 3},   {64, 64},
+                                 {321, 243}, {63, 200}, {200, 63}, {17, 5},  {7, 601},
+                                 {251, 180}, {1339, 9}, {10, 961}, {66, 47}, {33, 24}};
+#define UNROUNDED 0x100 // the convention without its rounding to 8 bit
 
 static void test_formats(gconstpointer data)
 {
-    enum convention convention = GPOINTER_TO_INT(data);
+    enum convention convention = GPOINTER_TO_INT(data) & ~UNROUNDED;
     for (int form = 0; form < 4; form++) {
         bool half = form & 1;
         struct rig rig;
         g_setenv("EFFDET_VARIANT", form & 2 ? "preprocess:texel" : "preprocess:buffer", TRUE);
         rig_init(&rig, half, 48, 67, convention);
+        rig.model.pre.resize_to_u8 &= !(GPOINTER_TO_INT(data) & UNROUNDED);
         if (half && !rig.device->features.storage16) {
             g_test_message("fp16 left out: the device has no 16-bit storage");
             rig_finish(&rig);
@@ -354,6 +359,8 @@ int main(int argc, char **argv)
                          test_formats);
     g_test_add_data_func("/preprocess/formats/rwightman", GINT_TO_POINTER(CONVENTION_RWIGHTMAN),
                          test_formats);
+    g_test_add_data_func("/preprocess/formats/unrounded",
+                         GINT_TO_POINTER(CONVENTION_RWIGHTMAN | UNROUNDED), test_formats);
     g_test_add_data_func("/preprocess/formats/zylo117", GINT_TO_POINTER(CONVENTION_ZYLO117),
                          test_formats);
     g_test_add_data_func("/preprocess/picture/tf", GINT_TO_POINTER(CONVENTION_TF), test_picture);
