@@ -4,6 +4,7 @@
 #include "device_network.h"
 
 #include "effdet/effdet.h"
+#include "gpu/compile.h"
 #include "ops/variant.h"
 
 #include <stdlib.h>
@@ -91,6 +92,7 @@ bool network_init(struct network *network, struct device *device, struct checkpo
         goto error;
     }
     network->env.kernels = network->kernels;
+    kernels_fork(network->kernels, compile_defaults().threads);
     if (!buffer_init(&network->arena, device, network->graph->arena_bytes, MEMORY_DEVICE, error) ||
         !prepare_ops(network, options->trial, error) ||
         (!options->trial && !checkpoint_all_used(checkpoint, error))) {
@@ -98,7 +100,8 @@ bool network_init(struct network *network, struct device *device, struct checkpo
     }
     GByteArray *packed = network->env.packed;
     if (!buffer_init(&network->weights, device, packed->len, MEMORY_DEVICE, error) ||
-        !buffer_write(&network->weights, device, 0, packed->data, packed->len, error)) {
+        !buffer_write(&network->weights, device, 0, packed->data, packed->len, error) ||
+        !kernels_join(network->kernels, error)) {
         goto error;
     }
     g_clear_pointer(&network->env.packed, g_byte_array_unref);

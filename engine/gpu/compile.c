@@ -221,7 +221,11 @@ static bool compile_rest(struct work *work, GPtrArray *threads, GError **error)
         gint64 us;
         ok = compile(recorder, dispatch, &us, error);
         while (ok && us > work->options->slow_us && threads->len < wanted) {
-            g_ptr_array_add(threads, g_thread_new("effdet-compile", help, work));
+            GThread *thread = g_thread_try_new("effdet-compile", help, work, NULL);
+            if (!thread) {
+                break;
+            }
+            g_ptr_array_add(threads, thread);
         }
     }
     recorder_free(&recorder);

@@ -15,6 +15,12 @@ struct kernels {
     GPtrArray *kernels; // of struct kernel
     bool cache_hit;
     uint64_t stored_hash; // of the data in the file; 0 = none
+    GPtrArray *threads;   // GThread, from kernels_fork to kernels_join; else NULL
+    GMutex lock;          // guards the rest
+    GCond changed;        // waiting or closing
+    GQueue waiting;       // of struct kernel that have no pipeline yet
+    bool closing;         // no more will come
+    GError *failure;      // the first of a thread
 };
 
 struct kernels *kernels_new(struct device *device, GError **error)
@@ -22,6 +28,8 @@ struct kernels *kernels_new(struct device *device, GError **error)
     struct kernels *kernels = g_new0(struct kernels, 1);
     kernels->device = device;
     kernels->kernels = g_ptr_array_new();
+    g_mutex_init(&kernels->lock);
+    g_cond_init(&kernels->changed);
     size_t bytes = 0;
     g_autofree void *data = kernel_cache_read(device, &bytes);
     VkPipelineCacheCreateInfo info = {
@@ -70,6 +78,12 @@ void kernels_free(struct kernels **pointer)
     }
     *pointer = NULL;
     struct device *device = kernels->device;
+    g_mutex_lock(&kernels->lock);
+    g_queue_clear(&kernels->waiting);
+    g_mutex_unlock(&kernels->lock);
+    (void)!kernels_join(kernels, NULL);
+    g_mutex_clear(&kernels->lock);
+    g_cond_clear(&kernels->changed);
     for (guint i = 0; i < kernels->kernels->len; i++) {
         free_kernel(g_ptr_array_index(kernels->kernels, i), device);
     }
@@ -223,12 +237,83 @@ const struct kernel *kernels_get(struct kernels *kernels, const struct kernel *w
     kernel->set_layout = VK_NULL_HANDLE;
     kernel->layout = VK_NULL_HANDLE;
     kernel->pipeline = VK_NULL_HANDLE;
-    if (!make_layouts(kernel, kernels->device, error) || !make_pipeline(kernel, kernels, error)) {
+    if (!make_layouts(kernel, kernels->device, error) ||
+        (!kernels->threads && !make_pipeline(kernel, kernels, error))) {
         free_kernel(kernel, kernels->device);
         return NULL;
     }
     g_ptr_array_add(kernels->kernels, kernel);
+    if (kernels->threads) {
+        g_mutex_lock(&kernels->lock);
+        g_queue_push_tail(&kernels->waiting, kernel);
+        g_cond_signal(&kernels->changed);
+        g_mutex_unlock(&kernels->lock);
+    }
     return kernel;
+}
+
+// Makes pipelines until no more will come.
+static gpointer make_waiting(gpointer data)
+{
+    struct kernels *kernels = data;
+    g_mutex_lock(&kernels->lock);
+    for (;;) {
+        struct kernel *kernel = g_queue_pop_head(&kernels->waiting);
+        if (!kernel && kernels->closing) {
+            break;
+        }
+        if (!kernel) {
+            g_cond_wait(&kernels->changed, &kernels->lock);
+            continue;
+        }
+        g_mutex_unlock(&kernels->lock);
+        GError *error = NULL;
+        bool ok = make_pipeline(kernel, kernels, &error);
+        g_mutex_lock(&kernels->lock);
+        if (!ok && !kernels->failure) {
+            kernels->failure = g_steal_pointer(&error);
+        }
+        g_clear_error(&error);
+    }
+    g_mutex_unlock(&kernels->lock);
+    return NULL;
+}
+
+void kernels_fork(struct kernels *kernels, int threads)
+{
+    if (threads < 2 || kernels->threads) {
+        return;
+    }
+    kernels->closing = false;
+    kernels->threads = g_ptr_array_new();
+    for (int i = 0; i < threads; i++) {
+        GThread *thread = g_thread_try_new("effdet-kernels", make_waiting, kernels, NULL);
+        if (!thread) { // those that run, or kernels_join, do its part
+            break;
+        }
+        g_ptr_array_add(kernels->threads, thread);
+    }
+}
+
+bool kernels_join(struct kernels *kernels, GError **error)
+{
+    if (!kernels->threads) {
+        return true;
+    }
+    g_mutex_lock(&kernels->lock);
+    kernels->closing = true;
+    g_cond_broadcast(&kernels->changed);
+    g_mutex_unlock(&kernels->lock);
+    make_waiting(kernels);
+    for (guint i = 0; i < kernels->threads->len; i++) {
+        g_thread_join(g_ptr_array_index(kernels->threads, i));
+    }
+    g_clear_pointer(&kernels->threads, g_ptr_array_unref);
+    if (kernels->failure) {
+        g_propagate_error(error, g_steal_pointer(&kernels->failure));
+        return false;
+    }
+    return true;
 }
 
 int kernels_count(const struct kernels *kernels)

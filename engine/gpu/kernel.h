@@ -49,6 +49,11 @@ void kernels_free(struct kernels **kernels);
 // as `kernels`, and so must wanted->spirv. One thread at a time.
 const struct kernel *kernels_get(struct kernels *kernels, const struct kernel *wanted,
                                  GError **error) WARN_UNUSED;
+// Until kernels_join, `threads` other threads make the pipelines: what kernels_get returns has none
+// yet, and may be dispatched only afterwards. With fewer than two threads nothing changes.
+void kernels_fork(struct kernels *kernels, int threads);
+// Waits for them. On failure some pipelines are missing: free the kernels. true without a fork.
+bool kernels_join(struct kernels *kernels, GError **error) WARN_UNUSED;
 int kernels_count(const struct kernels *kernels);
 const struct kernel *kernels_at(const struct kernels *kernels, int index); // in order of making
 bool kernels_cache_hit(const struct kernels *kernels); // a valid cache file was read

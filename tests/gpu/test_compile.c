@@ -118,6 +118,7 @@ static void test_threads(void)
         const char *wanted;
         int threads;
     } cases[] = {{"1", 1}, {"3", 3}, {"64", 64}};
+    g_unsetenv("EFFDET_COMPILE_THREADS");
     int by_default = compile_defaults().threads;
     g_assert_cmpint(by_default, >=, 1);
     g_assert_cmpint(by_default, <=, 4);

@@ -1,7 +1,8 @@
 // SPDX-FileCopyrightText: effdet contributors
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// Pipelines: made once each, refused when impossible; the cache file: written, read back, refused
-// when damaged, truncated, foreign or no file at all. And the embedded modules are valid SPIR-V.
+// Pipelines: made once each, by other threads if so wished, refused when impossible; the cache
+// file: written, read back, refused when damaged, truncated, foreign or no file at all. And the
+// embedded modules are valid SPIR-V.
 #include "gpu_test.h"
 
 #include <errno.h>
@@ -55,6 +56,78 @@ static void test_once(void)
     kernels_free(&kernels);
     g_assert_null(kernels);
     kernels_free(&kernels);
+    device_free(&device);
+}
+
+// Pipelines that other threads make are there after the join, each once; so are later ones.
+static void test_threads(void)
+{
+    struct device *device;
+    if (!gpu_test_device(&device)) {
+        return;
+    }
+    for (int threads = 0; threads < 5; threads++) {
+        g_autoptr(GError) error = NULL;
+        struct kernels *kernels = open_kernels(device);
+        for (int round = 0; round < 2; round++) {
+            kernels_fork(kernels, threads);
+            for (int i = 0; i < 60; i++) {
+                get(kernels, gpu_test_mix_kernel(MIX, (float)(i % 30 + round * 10)));
+            }
+            g_assert_true(kernels_join(kernels, &error));
+            g_assert_no_error(error);
+            g_assert_cmpint(kernels_count(kernels), ==, 30 + round * 10);
+            for (int i = 0; i < kernels_count(kernels); i++) {
+                g_assert_true(kernels_at(kernels, i)->pipeline != VK_NULL_HANDLE);
+            }
+        }
+        kernels_fork(kernels, threads); // nothing to do
+        g_assert_true(kernels_join(kernels, &error));
+        g_assert_true(get(kernels, gpu_test_counts_kernel())->pipeline != VK_NULL_HANDLE);
+        kernels_fork(kernels, threads);
+        get(kernels, gpu_test_mix_kernel(MIX, -1));
+        kernels_free(&kernels); // without a join
+    }
+    device_free(&device);
+}
+
+static PFN_vkCreateComputePipelines real_create;
+static gint creates_left;
+
+static VKAPI_ATTR VkResult VKAPI_CALL fail_create(VkDevice device, VkPipelineCache cache,
+                                                  uint32_t n,
+                                                  const VkComputePipelineCreateInfo *infos,
+                                                  const VkAllocationCallbacks *allocator,
+                                                  VkPipeline *pipelines)
+{
+    if (g_atomic_int_add(&creates_left, -1) <= 0) {
+        return VK_ERROR_OUT_OF_DEVICE_MEMORY;
+    }
+    return real_create(device, cache, n, infos, allocator, pipelines);
+}
+
+static void test_threads_fail(void)
+{
+    struct device *device;
+    if (!gpu_test_device(&device)) {
+        return;
+    }
+    real_create = device->vk.vkCreateComputePipelines;
+    device->vk.vkCreateComputePipelines = fail_create;
+    for (int left = 0; left < 4; left++) {
+        g_autoptr(GError) error = NULL;
+        struct kernels *kernels = open_kernels(device);
+        g_atomic_int_set(&creates_left, left);
+        kernels_fork(kernels, 3);
+        for (int i = 0; i < 10; i++) {
+            get(kernels, gpu_test_mix_kernel(MIX, (float)i));
+        }
+        g_assert_false(kernels_join(kernels, &error));
+        g_assert_error(error, EFFDET_ERROR, EFFDET_ERROR_OUT_OF_MEMORY);
+        g_assert_true(g_str_has_prefix(error->message, "kernel mix: vkCreateComputePipelines"));
+        kernels_free(&kernels);
+    }
+    device->vk.vkCreateComputePipelines = real_create;
     device_free(&device);
 }
 
@@ -281,6 +354,8 @@ int main(int argc, char **argv)
 {
     gpu_test_init(&argc, &argv);
     g_test_add_func("/kernel/once", test_once);
+    g_test_add_func("/kernel/threads", test_threads);
+    g_test_add_func("/kernel/threads-fail", test_threads_fail);
     g_test_add_func("/kernel/refused", test_refused);
     g_test_add_func("/kernel/cache", test_cache);
     g_test_add_func("/kernel/foreign", test_foreign);
