@@ -123,9 +123,8 @@ static bool record_pass(struct slot *slot, struct frame_context *context, enum p
                                            DECODE_PARAMS_OFFSET};
     struct dispatch preprocess;
     g_autoptr(GArray) decode = g_array_new(FALSE, TRUE, sizeof(struct dispatch));
-    if (!op_preprocess_prepare(&network->env, &context->model->pre, slot->by_samples,
-                               &slot->staging, &slot->params, 0, &context->scratch, &preprocess,
-                               error) ||
+    if (!op_preprocess_prepare(&network->env, &context->model->pre, slot->shape, &slot->staging,
+                               &slot->params, 0, &context->scratch, &preprocess, error) ||
         !op_decode_prepare(&network->env, context->model, &buffers, parts[kind], decode, error)) {
         return false;
     }
@@ -165,7 +164,7 @@ bool slot_init(struct slot *slot, struct frame_context *context, GError **error)
 {
     struct network *network = context->network;
     struct device *device = network->device;
-    *slot = (struct slot){0};
+    *slot = (struct slot){.shape.rows = context->model->input_height};
     bool ok =
         make_recorders(slot, context, error) &&
         buffer_init(&slot->staging, device, MIN(STAGING_BYTES, device->limits.storage_range),
@@ -214,17 +213,17 @@ static bool grow_staging(struct slot *slot, struct frame_context *context, uint6
     return true;
 }
 
-// Records again where pictures of this format need the other kernel.
-static bool fit_format(struct slot *slot, struct frame_context *context, EffdetFormat format,
-                       GError **error)
+// Records again for frames of another shape.
+static bool fit_shape(struct slot *slot, struct frame_context *context,
+                      struct preprocess_shape shape, GError **error)
 {
-    bool by_samples = preprocess_by_samples(&context->model->pre, format);
-    if (by_samples == slot->by_samples) {
+    struct preprocess_shape old = slot->shape;
+    if (shape.by_samples == old.by_samples && shape.rows == old.rows) {
         return true;
     }
-    slot->by_samples = by_samples;
+    slot->shape = shape;
     if (!record(slot, context, error)) {
-        slot->by_samples = !by_samples;
+        slot->shape = old;
         (void)!record(slot, context, NULL);
         return false;
     }
@@ -265,14 +264,16 @@ bool slot_submit(struct slot *slot, struct frame_context *context, const EffdetF
         return false;
     }
     preprocess_layout(frame, offsets, strides, &bytes);
+    letterbox_init(&slot->letterbox, context->model, (int)frame->width, (int)frame->height,
+                   (double)frame->pixel_aspect);
+    struct preprocess_shape shape =
+        preprocess_shape_of(&context->model->pre, frame->format, &slot->letterbox);
     if ((bytes > slot->staging.bytes && !grow_staging(slot, context, bytes, error)) ||
-        !fit_format(slot, context, frame->format, error)) {
+        !fit_shape(slot, context, shape, error)) {
         return false;
     }
     const int frames = g_atomic_int_get(&context->full_frames);
     copy_planes(slot, frame, offsets, strides);
-    letterbox_init(&slot->letterbox, context->model, (int)frame->width, (int)frame->height,
-                   (double)frame->pixel_aspect);
     guint8 *params = slot->params.map;
     preprocess_fill((struct preprocess_params *)params, frame, context->model, &slot->letterbox);
     decode_fill((struct decode_params *)(params + DECODE_PARAMS_OFFSET), context->model,

@@ -34,10 +34,10 @@ struct pass {
 };
 
 struct slot {
-    struct buffer staging; // planes of the picture; grows
-    bool by_samples;       // recorded for formats of which preprocess_by_samples() says so
-    struct buffer params;  // struct preprocess_params, then struct decode_params
-    struct buffer output;  // struct decode_output
+    struct buffer staging;         // planes of the picture; grows
+    struct preprocess_shape shape; // recorded for frames of this
+    struct buffer params;          // struct preprocess_params, then struct decode_params
+    struct buffer output;          // struct decode_output
     struct pass passes[N_PASSES];
     // of the frame in flight
     enum pass_kind kind;

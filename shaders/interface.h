@@ -58,7 +58,6 @@
 #define PREPROCESS_SPEC_SAMPLES 2     // the triangle filter goes by samples, not by words: for components of one size
 #define PREPROCESS_SPECS 3
 #define PREPROCESS_NO_BYTE 255
-#define PREPROCESS_BANDS 16           // of rows, taken in turn: no part of the workgroups in order has all rows without a picture
 #define PREPROCESS_WORDS 3            // read at a time, of each of
 #define PREPROCESS_ROWS 4             // so many rows
 #if defined(INTERFACE_PREPROCESS) || defined(__STDC_VERSION__)

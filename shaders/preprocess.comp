@@ -90,19 +90,18 @@ float bilinear(axis h, axis v, uint offset, uint stride, uint step_bytes)
 
 void main()
 {
-    const uint x = gl_GlobalInvocationID.x, row = gl_WorkGroupID.y * gl_NumWorkGroups.z + gl_WorkGroupID.z;
+    const uint x = gl_GlobalInvocationID.x, row = gl_WorkGroupID.y;
     if (row == 0 && x < DECODE_COUNTERS)
         scratch[x] = 0;
-    if (x >= push.y_width || row >= push.y_height)
-        return;
-    vec4 value = vec4(params.fill_r, params.fill_g, params.fill_b, 0.0);
-    if (x < params.resized_width && row < params.resized_height) {
-        const int width = int(params.width), height = int(params.height);
-        const axis h = axis_of(int(x), width, int(params.resized_width), false, 0.0);
+    const vec4 fill = vec4(params.fill_r, params.fill_g, params.fill_b, 0.0);
+    vec4 value = fill;
+    if (row < params.resized_height) { // the same for the whole workgroup: columns without a picture go along
+        const int width = int(params.width), height = int(params.height), column = int(min(x, params.resized_width - 1u));
+        const axis h = axis_of(column, width, int(params.resized_width), false, 0.0);
         const axis v = axis_of(int(row), height, int(params.resized_height), false, 0.0);
         axis h1 = h, v1 = v;
         if (params.half_x != 0)
-            h1 = axis_of(int(x), width, int(params.resized_width), true, params.centred_x != 0 ? 0.5 : 0.0);
+            h1 = axis_of(column, width, int(params.resized_width), true, params.centred_x != 0 ? 0.5 : 0.0);
         if (params.half_y != 0)
             v1 = axis_of(int(row), height, int(params.resized_height), true, 0.5);
         vec4 c = vec4(0, 0, 0, 1);
@@ -122,7 +121,12 @@ void main()
         rgb = clamp(rgb, 0.0, 255.0);
         if (ROUND_TO_U8)
             rgb = floor(rgb + 0.5);
-        value.rgb = rgb * vec3(params.gain_r, params.gain_g, params.gain_b) + vec3(params.bias_r, params.bias_g, params.bias_b);
+        rgb = rgb * vec3(params.gain_r, params.gain_g, params.gain_b) + vec3(params.bias_r, params.bias_g, params.bias_b);
+        value = x < params.resized_width ? vec4(rgb, 0.0) : fill;
     }
+    if (x >= push.y_width)
+        return;
     STORE(y, push.y_first + row * push.y_width + x, value);
+    for (uint below = row + gl_NumWorkGroups.y; below < push.y_height; below += gl_NumWorkGroups.y)
+        STORE(y, push.y_first + below * push.y_width + x, fill);
 }

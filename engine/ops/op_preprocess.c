@@ -195,9 +195,13 @@ static void fill_streams(struct preprocess_params *params, const struct componen
     params->columns = (uint32_t)ceil(2 * reach_of(params->width, params->resized_width, false)) + 1;
 }
 
-bool preprocess_by_samples(const struct preprocess *pre, EffdetFormat format)
+struct preprocess_shape preprocess_shape_of(const struct preprocess *pre, EffdetFormat format,
+                                            const struct letterbox *letterbox)
 {
-    return pre->filter == RESIZE_BILINEAR_AA && !layouts[format].half_x;
+    return (struct preprocess_shape){
+        .by_samples = pre->filter == RESIZE_BILINEAR_AA && !layouts[format].half_x,
+        .rows = letterbox->resized_height,
+    };
 }
 
 void preprocess_fill(struct preprocess_params *params, const EffdetFrame *frame,
@@ -236,9 +240,10 @@ static bool use_texel(const struct op_env *env, const struct buffer *staging)
            staging->bytes / sizeof(uint32_t) <= env->device->limits.texel_elements;
 }
 
-bool op_preprocess_prepare(struct op_env *env, const struct preprocess *pre, bool by_samples,
-                           struct buffer *staging, struct buffer *params, uint64_t params_offset,
-                           struct buffer *scratch, struct dispatch *dispatch, GError **error)
+bool op_preprocess_prepare(struct op_env *env, const struct preprocess *pre,
+                           struct preprocess_shape shape, struct buffer *staging,
+                           struct buffer *params, uint64_t params_offset, struct buffer *scratch,
+                           struct dispatch *dispatch, GError **error)
 {
     const struct value *value = graph_value(env->graph, env->graph->input);
     if (staging->bytes > env->device->limits.storage_range) {
@@ -258,7 +263,7 @@ bool op_preprocess_prepare(struct op_env *env, const struct preprocess *pre, boo
         .n_spec = PREPROCESS_SPECS,
         .spec = {[PREPROCESS_SPEC_ANTIALIAS] = pre->filter == RESIZE_BILINEAR_AA,
                  [PREPROCESS_SPEC_ROUND_TO_U8] = pre->resize_to_u8,
-                 [PREPROCESS_SPEC_SAMPLES] = by_samples},
+                 [PREPROCESS_SPEC_SAMPLES] = shape.by_samples},
     };
     char name[64];
     op_kernel_name(name, sizeof name, "preprocess", texel, env->half, "");
@@ -271,8 +276,7 @@ bool op_preprocess_prepare(struct op_env *env, const struct preprocess *pre, boo
                      {params, params_offset, sizeof(struct preprocess_params), false},
                      {env->arena, value->offset, value->bytes, true},
                      {scratch, 0, DECODE_COUNTERS * sizeof(uint32_t), true}},
-        .groups = {(push.y_width + 63) / 64, PREPROCESS_BANDS,
-                   (push.y_height + PREPROCESS_BANDS - 1) / PREPROCESS_BANDS},
+        .groups = {(push.y_width + 63) / 64, (uint32_t)shape.rows, 1},
         .op = "preprocess",
         .label = "preprocess",
         .bytes_moved = (double)value->bytes,

@@ -30,11 +30,16 @@ void preprocess_layout(const EffdetFrame *frame, uint64_t offsets[3], uint64_t s
 // Parameters of a frame that was laid out like that.
 void preprocess_fill(struct preprocess_params *params, const EffdetFrame *frame,
                      const struct model *model, const struct letterbox *letterbox);
-// Whether pictures of this format are resized sample by sample, which is another kernel.
-bool preprocess_by_samples(const struct preprocess *pre, EffdetFormat format);
+// What of a frame the dispatch depends on.
+struct preprocess_shape {
+    bool by_samples; // the kernel that resizes sample by sample
+    int rows;        // of workgroups: those of the resized picture or more
+};
+struct preprocess_shape preprocess_shape_of(const struct preprocess *pre, EffdetFormat format,
+                                            const struct letterbox *letterbox);
 // The dispatch that writes graph->input and clears decode's counters in `scratch`. staging: the
 // whole buffer is bound.
-bool op_preprocess_prepare(struct op_env *env, const struct preprocess *pre, bool by_samples,
-                           struct buffer *staging, struct buffer *params, uint64_t params_offset,
-                           struct buffer *scratch, struct dispatch *dispatch,
-                           GError **error) WARN_UNUSED;
+bool op_preprocess_prepare(struct op_env *env, const struct preprocess *pre,
+                           struct preprocess_shape shape, struct buffer *staging,
+                           struct buffer *params, uint64_t params_offset, struct buffer *scratch,
+                           struct dispatch *dispatch, GError **error) WARN_UNUSED;

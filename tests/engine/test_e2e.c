@@ -142,7 +142,7 @@ static void preprocess_again(EffdetEngine *engine)
     struct dispatch dispatch;
     bool done = false;
     bool ok = recorder && recorder_begin(recorder, &error) &&
-              op_preprocess_prepare(&engine->network.env, &engine->model->pre, slot->by_samples,
+              op_preprocess_prepare(&engine->network.env, &engine->model->pre, slot->shape,
                                     &slot->staging, &slot->params, 0, &engine->context.scratch,
                                     &dispatch, &error) &&
               recorder_dispatch(recorder, &dispatch, &error) && recorder_end(recorder, &error) &&

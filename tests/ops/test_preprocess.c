@@ -119,15 +119,16 @@ static float *run(struct rig *rig, const EffdetFrame *frame, struct letterbox *b
     memset(rig->scratch.map, 0xff, rig->scratch.bytes);
     struct recorder *recorder = recorder_new(rig->device, 1, 0, &error);
     g_assert_nonnull(recorder);
-    bool ok = op_preprocess_prepare(
-                  &rig->env, &rig->model.pre, preprocess_by_samples(&rig->model.pre, frame->format),
-                  &rig->staging, &rig->params, 0, &rig->scratch, &dispatch, &error) &&
-              buffer_flush(&rig->staging, rig->device, 0, rig->staging.bytes, &error) &&
-              buffer_flush(&rig->params, rig->device, 0, rig->params.bytes, &error) &&
-              buffer_flush(&rig->scratch, rig->device, 0, rig->scratch.bytes, &error) &&
-              recorder_begin(recorder, &error) && recorder_dispatch(recorder, &dispatch, &error) &&
-              recorder_end(recorder, &error) && recorder_submit(recorder, &error) &&
-              recorder_wait(recorder, UINT64_MAX, &done, &error);
+    bool ok =
+        op_preprocess_prepare(&rig->env, &rig->model.pre,
+                              preprocess_shape_of(&rig->model.pre, frame->format, box),
+                              &rig->staging, &rig->params, 0, &rig->scratch, &dispatch, &error) &&
+        buffer_flush(&rig->staging, rig->device, 0, rig->staging.bytes, &error) &&
+        buffer_flush(&rig->params, rig->device, 0, rig->params.bytes, &error) &&
+        buffer_flush(&rig->scratch, rig->device, 0, rig->scratch.bytes, &error) &&
+        recorder_begin(recorder, &error) && recorder_dispatch(recorder, &dispatch, &error) &&
+        recorder_end(recorder, &error) && recorder_submit(recorder, &error) &&
+        recorder_wait(recorder, UINT64_MAX, &done, &error);
     g_assert_no_error(error);
     g_assert_true(ok && done);
     recorder_free(&recorder);
