@@ -133,8 +133,9 @@ static bool record_pass(struct slot *slot, struct frame_context *context, enum p
         struct dispatch *dispatch = &g_array_index(decode, struct dispatch, i);
         dispatch->estimate_us = network_estimate_us(network, dispatch);
     }
-    bool first = context->marks && network->device->is_cpu;
-    return (!first || compile_all(context, decode, &preprocess, error)) &&
+    bool compiled = context->compiled || !network->device->is_cpu;
+    context->compiled = true;
+    return (compiled || compile_all(context, decode, &preprocess, error)) &&
            record_all(&slot->passes[kind], context, decode, &preprocess, error);
 }
 

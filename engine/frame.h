@@ -17,6 +17,7 @@ struct frame_context {
     struct buffer scratch; // decode's counters; frames on one queue do not overlap
     gint full_frames;      // so many of the next frames are decoded in full; atomic
     int *marks;            // timestamps around the network's dispatches, or NULL: do not measure
+    bool compiled;         // every kernel of a frame has been, as far as drivers of CPUs want it
 };
 
 bool frame_context_init(struct frame_context *context, struct network *network,
