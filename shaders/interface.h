@@ -58,7 +58,8 @@
 #define PREPROCESS_SPEC_SAMPLES 2     // the triangle filter goes by samples, not by words: for components of one size
 #define PREPROCESS_SPECS 3
 #define PREPROCESS_NO_BYTE 255
-#define PREPROCESS_WORDS 3            // read at a time, of each of
+#define PREPROCESS_PAIR 2             // pixels of an invocation, side by side, where the triangle filter goes by words
+#define PREPROCESS_WORDS 4            // read at a time, of each of
 #define PREPROCESS_ROWS 4             // so many rows
 #if defined(INTERFACE_PREPROCESS) || defined(__STDC_VERSION__)
 // A picture as three components (Y U V or R G B), so that no pixel format needs code of its own.

@@ -88,13 +88,24 @@ float bilinear(axis h, axis v, uint offset, uint stride, uint step_bytes)
 
 #include "triangle.glsl"
 
+vec4 normalised(vec3 components)
+{
+    const vec4 c = vec4(components, 1.0);
+    vec3 rgb = vec3(dot(c, vec4(params.r0, params.r1, params.r2, params.r3)), dot(c, vec4(params.g0, params.g1, params.g2, params.g3)),
+                    dot(c, vec4(params.b0, params.b1, params.b2, params.b3)));
+    rgb = ROUND_TO_U8 ? floor(clamp(rgb, 0.0, 255.0) + 0.5) : clamp(rgb, 0.0, 255.0);
+    rgb = rgb * vec3(params.gain_r, params.gain_g, params.gain_b) + vec3(params.bias_r, params.bias_g, params.bias_b);
+    return vec4(rgb, 0.0);
+}
+
 void main()
 {
-    const uint x = gl_GlobalInvocationID.x, row = gl_WorkGroupID.y;
-    if (row == 0 && x < DECODE_COUNTERS)
-        scratch[x] = 0;
+    const uint pixels = ANTIALIAS && !SAMPLES ? PREPROCESS_PAIR : 1;
+    const uint x = gl_GlobalInvocationID.x * pixels, row = gl_WorkGroupID.y;
+    if (row == 0 && gl_GlobalInvocationID.x < DECODE_COUNTERS)
+        scratch[gl_GlobalInvocationID.x] = 0;
     const vec4 fill = vec4(params.fill_r, params.fill_g, params.fill_b, 0.0);
-    vec4 value = fill;
+    vec4 value = fill, beside = fill;
     if (row < params.resized_height) { // the same for the whole workgroup: columns without a picture go along
         const int width = int(params.width), height = int(params.height), column = int(min(x, params.resized_width - 1u));
         const axis h = axis_of(column, width, int(params.resized_width), false, 0.0);
@@ -104,29 +115,35 @@ void main()
             h1 = axis_of(column, width, int(params.resized_width), true, params.centred_x != 0 ? 0.5 : 0.0);
         if (params.half_y != 0)
             v1 = axis_of(int(row), height, int(params.resized_height), true, 0.5);
-        vec4 c = vec4(0, 0, 0, 1);
+        vec3 c = vec3(0), c_beside = vec3(0);
         if (ANTIALIAS && SAMPLES) {
-            c.xyz = triangle_of_samples(h, v);
+            c = triangle_of_samples(h, v);
         } else if (ANTIALIAS) {
+            const int next = int(min(x + 1u, params.resized_width - 1u));
+            const axis b = axis_of(next, width, int(params.resized_width), false, 0.0);
+            axis b1 = b;
+            if (params.half_x != 0)
+                b1 = axis_of(next, width, int(params.resized_width), true, params.centred_x != 0 ? 0.5 : 0.0);
             for (uint s = 0; s < params.streams; s++)
-                c.xyz += triangle(s, s > 0 ? h1 : h, s > 0 ? v1 : v);
+                triangle(s, s > 0 ? h1 : h, s > 0 ? b1 : b, s > 0 ? v1 : v, c, c_beside);
         } else {
             c.x = bilinear(h, v, params.offset0, params.stride0, params.step0);
             c.y = bilinear(h1, v1, params.offset1, params.stride1, params.step1);
             c.z = bilinear(h1, v1, params.offset2, params.stride2, params.step2);
         }
-        vec3 rgb = vec3(dot(c, vec4(params.r0, params.r1, params.r2, params.r3)),
-                        dot(c, vec4(params.g0, params.g1, params.g2, params.g3)),
-                        dot(c, vec4(params.b0, params.b1, params.b2, params.b3)));
-        rgb = clamp(rgb, 0.0, 255.0);
-        if (ROUND_TO_U8)
-            rgb = floor(rgb + 0.5);
-        rgb = rgb * vec3(params.gain_r, params.gain_g, params.gain_b) + vec3(params.bias_r, params.bias_g, params.bias_b);
-        value = x < params.resized_width ? vec4(rgb, 0.0) : fill;
+        value = x < params.resized_width ? normalised(c) : fill;
+        beside = x + 1 < params.resized_width ? normalised(c_beside) : fill;
     }
     if (x >= push.y_width)
         return;
-    STORE(y, push.y_first + row * push.y_width + x, value);
-    for (uint below = row + gl_NumWorkGroups.y; below < push.y_height; below += gl_NumWorkGroups.y)
-        STORE(y, push.y_first + below * push.y_width + x, fill);
+    const bool two = pixels > 1 && x + 1 < push.y_width;
+    const uint at = push.y_first + x;
+    STORE(y, at + row * push.y_width, value);
+    if (two)
+        STORE(y, at + row * push.y_width + 1, beside);
+    for (uint below = row + gl_NumWorkGroups.y; below < push.y_height; below += gl_NumWorkGroups.y) {
+        STORE(y, at + below * push.y_width, fill);
+        if (two)
+            STORE(y, at + below * push.y_width + 1, fill);
+    }
 }

@@ -13,18 +13,32 @@ vec4 bytes_of(uint word)
     return vec4(int(word & 0xffu), int(word >> 8 & 0xffu), int(word >> 16 & 0xffu), int(word >> 24));
 }
 
-// What a stream adds to the components. A window of words holds every tap of a row. Rows are summed first, byte by byte, then the words: a
+// Of each byte of a word, in samples of its component; `at` is where they lie.
+vec4 weights_at(vec4 at, axis a, float slope)
+{
+    return mix(vec4(0), max(1.0 - abs(at - (float(a.first) + a.centre)) * slope, 0.0), lessThan(at, vec4(float(a.size) - 0.5)));
+}
+
+vec3 components_of(vec4 total, uvec4 byte_of, uvec4 last_byte)
+{
+    if (params.wide != 0)
+        total.yw += total.xz / 256.0;
+    return vec3(dot(total, vec4(equal(byte_of, last_byte.xxxx))), dot(total, vec4(equal(byte_of, last_byte.yyyy))),
+                dot(total, vec4(equal(byte_of, last_byte.zzzz))));
+}
+
+// What a stream adds to the components of two pixels side by side, which share most of their taps. A window of words holds every tap of a row. Rows are summed first, byte by byte, then the words: a
 // byte of a word is always of the same component, because samples do not straddle words.
-vec3 triangle(uint s, axis h, axis v)
+void triangle(uint s, axis h, axis h_beside, axis v, inout vec3 c, inout vec3 c_beside)
 {
     const uvec4 stream = params.stream[s], last_byte = params.stream_bytes[s];
     const uint first = uint(clamp(h.first, 0, h.size - 1)) * stream.z >> 2;
     const int top = max(v.first, 0), bottom = min(v.last, v.size - 1);
     const float per_byte = 1.0 / float(int(stream.z)), slope_x = 1.0 / h.reach, slope_y = 1.0 / v.reach;
-    const float centre_x = float(h.first) + h.centre, centre_y = float(v.first - top) + v.centre, end = float(h.size) - 0.5;
+    const float centre_y = float(v.first - top) + v.centre;
     const vec4 sample_of = floor(vec4(0.5, 1.5, 2.5, 3.5) * per_byte); // of each byte of a word
     const uvec4 byte_of = uvec4(0, 1, 2, 3) & (stream.z - 1u);
-    vec4 across = vec4(0), total = vec4(0);
+    vec4 across = vec4(0), total = vec4(0), across_beside = vec4(0), total_beside = vec4(0);
     float down = 0.0;
     for (uint k = 0; k < stream.w; k += PREPROCESS_WORDS) {
         vec4 sums[PREPROCESS_WORDS];
@@ -47,16 +61,16 @@ vec3 triangle(uint s, axis h, axis v)
         }
         [[unroll]] for (uint j = 0; j < PREPROCESS_WORDS; j++) {
             const vec4 at = sample_of + float(int(first + k + j)) * 4.0 * per_byte;
-            const vec4 weight = mix(vec4(0), max(1.0 - abs(at - centre_x) * slope_x, 0.0), lessThan(at, vec4(end)));
-            across += weight;
-            total += weight * sums[j];
+            const vec4 weight_x = weights_at(at, h, slope_x), weight_beside = weights_at(at, h_beside, slope_x);
+            across += weight_x;
+            total += weight_x * sums[j];
+            across_beside += weight_beside;
+            total_beside += weight_beside * sums[j];
         }
     }
-    if (params.wide != 0)
-        total.yw += total.xz / 256.0;
-    const float sum = dot(across, vec4(equal(byte_of, last_byte.wwww))) * down;
-    return vec3(dot(total, vec4(equal(byte_of, last_byte.xxxx))), dot(total, vec4(equal(byte_of, last_byte.yyyy))),
-                dot(total, vec4(equal(byte_of, last_byte.zzzz)))) / sum;
+    const vec4 counted = vec4(equal(byte_of, last_byte.wwww)) * down;
+    c += components_of(total, byte_of, last_byte) / dot(across, counted);
+    c_beside += components_of(total_beside, byte_of, last_byte) / dot(across_beside, counted);
 }
 
 uint units_of(float weight)

@@ -180,13 +180,15 @@ static void fill_streams(struct preprocess_params *params, const struct componen
         params->streams += !joins;
         uint32_t *stream = params->stream[params->streams - 1];
         uint32_t *bytes = params->stream_bytes[params->streams - 1];
-        double reach = reach_of(params->width, params->resized_width, c > 0 && layout->half_x);
+        bool halved = c > 0 && layout->half_x;
+        double reach = reach_of(params->width, params->resized_width, halved);
+        double apart = (double)params->width / params->resized_width / (halved ? 2 : 1);
         uint32_t step = (uint32_t)layout->component[c].step;
         if (!joins) {
             stream[0] = (uint32_t)(offsets[plane] / 4);
             stream[1] = (uint32_t)(strides[plane] / 4);
             stream[2] = step;
-            stream[3] = ((uint32_t)ceil(2 * reach) * step + 2) / 4 + 1;
+            stream[3] = ((uint32_t)ceil(2 * reach + apart) * step + 2) / 4 + 1;
             bytes[0] = bytes[1] = bytes[2] = PREPROCESS_NO_BYTE;
             bytes[3] = (uint32_t)layout->component[c].first + layout->wide;
         }
@@ -271,12 +273,14 @@ bool op_preprocess_prepare(struct op_env *env, const struct preprocess *pre,
     struct preprocess_push push = {.y_width = (uint32_t)value->level[0].width,
                                    .y_height = (uint32_t)value->level[0].height,
                                    .y_first = (uint32_t)value->level[0].offset};
+    const bool pairs = pre->filter == RESIZE_BILINEAR_AA && !shape.by_samples;
+    const uint32_t columns = pairs ? 64 * PREPROCESS_PAIR : 64; // of a workgroup
     *dispatch = (struct dispatch){
         .bindings = {{staging, 0, staging->bytes, false},
                      {params, params_offset, sizeof(struct preprocess_params), false},
                      {env->arena, value->offset, value->bytes, true},
                      {scratch, 0, DECODE_COUNTERS * sizeof(uint32_t), true}},
-        .groups = {(push.y_width + 63) / 64, (uint32_t)shape.rows, 1},
+        .groups = {(push.y_width + columns - 1) / columns, (uint32_t)shape.rows, 1},
         .op = "preprocess",
         .label = "preprocess",
         .bytes_moved = (double)value->bytes,
