@@ -48,11 +48,10 @@ struct axis {
 axis axis_of(int d, int size, int resized, bool halved, float shift)
 {
     const int numerator = (2 * d + 1) * size - resized, divisor = 2 * resized;
-    const float inverse = 1.0 / float(divisor);
-    int whole = whole_of(floor(float(numerator) * inverse)); // or one beside it
+    int whole = whole_of(floor(float(numerator) / float(divisor))); // or one beside it
     const int rest = numerator - whole * divisor, carry = rest < 0 ? -1 : rest >= divisor ? 1 : 0;
     whole += carry;
-    float part = float(rest - carry * divisor) * inverse;
+    float part = float(rest - carry * divisor) / float(divisor);
     float scale = max(float(size) / float(resized), 1.0);
     axis a;
     a.size = size;
