@@ -28,8 +28,26 @@
 #define INPUT_FLOAT(b, name) layout(set = 0, binding = b, std430) readonly buffer name##_block { vec4 name[]; }
 #define LOAD_FLOAT(name, i) name[i]
 #endif
-// OUTPUT(binding, name): always a storage buffer. STORE(name, index, vec4)
-#define OUTPUT(b, name) layout(set = 0, binding = b, std430) buffer name##_block { STORED name[]; }
+// OUTPUT(binding, name): always a storage buffer. STORE(name, index, vec4), RELOAD(name, index) -> vec4
+// ADDRESS=1: in words of 64 bit, because lavapipe stores the components of each lane one by one.
+#if ADDRESS
+#extension GL_EXT_shader_explicit_arithmetic_types_int64 : require
+#if HALF
+#define WORDS uint64_t
+#define PACK(v) packUint2x32(uvec2(packHalf2x16((v).xy), packHalf2x16((v).zw)))
+#define UNPACK(w) vec4(unpackHalf2x16(unpackUint2x32(w).x), unpackHalf2x16(unpackUint2x32(w).y))
+#else
+#define WORDS u64vec2
+#define PACK(v) u64vec2(packUint2x32(floatBitsToUint((v).xy)), packUint2x32(floatBitsToUint((v).zw)))
+#define UNPACK(w) vec4(uintBitsToFloat(unpackUint2x32((w).x)), uintBitsToFloat(unpackUint2x32((w).y)))
+#endif
+#else
+#define WORDS STORED
+#define PACK(v) STORED(v)
+#define UNPACK(w) vec4(w)
+#endif
+#define OUTPUT(b, name) layout(set = 0, binding = b, std430) buffer name##_block { WORDS name[]; }
 #define OUTPUT_FLOAT(b, name) layout(set = 0, binding = b, std430) buffer name##_block { vec4 name[]; }
-#define STORE(name, i, v) name[i] = STORED(v)
+#define STORE(name, i, v) name[i] = PACK(v)
+#define RELOAD(name, i) UNPACK(name[i])
 #define STORE_FLOAT(name, i, v) name[i] = v

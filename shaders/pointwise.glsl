@@ -66,7 +66,7 @@ void finish(uint pixel, uint block, uint level, vec4 sum)
     const uint entry = level * push.table_blocks + push.block_first + block;
     vec4 result = sum;
     if (ACCUMULATE)
-        result += vec4(y[at]);
+        result += RELOAD(y, at);
     if (FINISH) {
         if (LEVELS > 1)
             result *= LOAD_FLOAT(table, LEVELS * push.table_blocks + entry);

@@ -157,6 +157,7 @@ static bool create(struct device *device, GError **error)
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
         .pNext = &storage16,
         .features.robustBufferAccess = device->features.robust,
+        .features.shaderInt64 = device->features.address,
     };
     const char *extensions[2];
     uint32_t n_extensions = 0;

@@ -43,7 +43,7 @@ struct vk_functions {
     VK_INSTANCE_FUNCTIONS(X)
     VK_DEVICE_FUNCTIONS(X)
 #undef X
-        PFN_vkGetBufferDeviceAddress vkGetBufferDeviceAddress; // with the feature "address" only
+    PFN_vkGetBufferDeviceAddress vkGetBufferDeviceAddress; // with the feature "address" only
 };
 
 enum device_class {
@@ -65,9 +65,10 @@ struct device_features {
     bool float16;    // "float16": 16-bit arithmetic
     bool timestamps; // "timestamps"
     bool texel;      // "texel": uniform texel buffers of both formats (limits.texel_elements long)
-    bool address; // "address": buffers have device addresses (not on CPU drivers that are slow with
-                  // them)
-    bool robust;  // "robust": robustBufferAccess, switched on where it costs nothing (CPU)
+    // "address": buffers have device addresses, shaders 64-bit integers; not on CPU drivers that
+    // are slow with them
+    bool address;
+    bool robust; // "robust": robustBufferAccess, switched on where it costs nothing (CPU)
 };
 // NULL-terminated names of the features that are set; free with g_strfreev().
 char **device_feature_names(const struct device_features *features);

@@ -277,9 +277,11 @@ static void read_features(struct device *device, const VkExtensionProperties *ex
         .timestamps = device->timestamp_bits > 0 && device->limits.timestamp_period_ns > 0,
         .texel = texel_format(device, VK_FORMAT_R32G32B32A32_SFLOAT) &&
                  texel_format(device, VK_FORMAT_R16G16B16A16_SFLOAT),
-        // the other CPU drivers take minutes to compile a kernel that uses them
-        .address = address.bufferDeviceAddress &&
-                   (!device->is_cpu || device->device_class == CLASS_CPU_NEW),
+        // The other CPU drivers take minutes to compile a kernel that uses them. With vectors of
+        // 512 bit lavapipe 26 overruns its stack where 64-bit integers are stored.
+        .address = address.bufferDeviceAddress && features.features.shaderInt64 &&
+                   (!device->is_cpu ||
+                    (device->device_class == CLASS_CPU_NEW && device->subgroup_size <= 8)),
         .robust = device->is_cpu && features.features.robustBufferAccess,
     };
     mask_features(&device->features);
