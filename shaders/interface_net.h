@@ -14,6 +14,7 @@ PUSH_END(stem_push)
 #endif
 
 // ---- pointwise
+#define POINTWISE_TRIP 4 // input blocks of a trip of pointwise_address.comp
 #define POINTWISE_SPEC_INPUT_SCALE 2
 #define POINTWISE_SPEC_RESIDUAL 3
 #define POINTWISE_SPEC_LEVELS 4

@@ -5,14 +5,17 @@
 #include "access.glsl"
 #if ADDRESS
 #extension GL_EXT_buffer_reference : require
-struct pointwise_row {
-    vec4 value[CHANNELS]; // [4 inputs][CHANNELS / 4][4 outputs]
-};
-// [rows of workgroups][k_count], 32-bit whatever the precision
-layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer pointwise_weights { pointwise_row rows[]; };
+layout(buffer_reference) buffer pointwise_weights;
 #endif
 #include "interface.h"
 #include "activation.glsl"
+#if ADDRESS
+struct pointwise_trip {
+    vec4 value[POINTWISE_TRIP * CHANNELS]; // [CHANNELS / 4][inputs of the trip][4 outputs]; the last trip of a row may not fill it
+};
+// [rows of workgroups][trips], 32-bit whatever the precision
+layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer pointwise_weights { pointwise_trip trips[]; };
+#endif
 
 layout(local_size_x_id = SPEC_LOCAL_SIZE) in;
 layout(constant_id = POINTWISE_SPEC_INPUT_SCALE) const bool INPUT_SCALE = false; // input channels are multiplied by a vector

@@ -8,21 +8,27 @@
 #define ADDRESS 1
 #include "pointwise.glsl"
 #define BLOCKS (CHANNELS / 4)
-#define STEP 4 // input blocks of a trip: what a trip costs apart from its sums is paid once
 
 layout(constant_id = POINTWISE_SPEC_TAIL) const uint TAIL = 0; // input blocks after the last full trip
 layout(constant_id = POINTWISE_SPEC_LOOP) const bool LOOP = true; // there is a full trip
 
 vec4 sum[BLOCKS];
 
-void add(uint row, uint k, uint at)
+// Adds what the input blocks from k, `count` of them, give to all sums. Inputs come first, then one block of sums at a time is done with them:
+// in other orders more values are alive than a CPU has registers.
+void add(uint trip, uint k, uint count, uint at)
 {
-    vec4 v = LOAD(x, at);
-    if (INPUT_SCALE)
-        v *= LOAD_FLOAT(factors, push.k_first + k);
-    [[unroll]] for (uint i = 0; i < 4; i++) {
-        [[unroll]] for (uint b = 0; b < BLOCKS; b++)
-            sum[b] += v[i] * push.weights.rows[row + k].value[i * BLOCKS + b];
+    vec4 v[POINTWISE_TRIP];
+    [[unroll]] for (uint u = 0; u < count; u++) {
+        v[u] = LOAD(x, at + u * push.x_pitch);
+        if (INPUT_SCALE)
+            v[u] *= LOAD_FLOAT(factors, push.k_first + k + u);
+    }
+    [[unroll]] for (uint b = 0; b < BLOCKS; b++) {
+        vec4 s = sum[b];
+        [[unroll]] for (uint i = 0; i < count * 4; i++)
+            s += v[i / 4][i % 4] * push.weights.trips[trip].value[b * count * 4 + i];
+        sum[b] = s;
     }
 }
 
@@ -44,25 +50,22 @@ void main()
     const uint block = part * push.part_blocks + (gl_WorkGroupID.y - part * push.part_tiles) * BLOCKS;
     // a tile does not reach into the next part
     const uint end = (part + 1) * push.part_tiles < gl_NumWorkGroups.y ? (part + 1) * push.part_blocks : push.blocks;
-    const uint row = gl_WorkGroupID.y * push.k_count;
+    uint trip = gl_WorkGroupID.y * ((push.k_count + POINTWISE_TRIP - 1) / POINTWISE_TRIP);
     uint at = push.x_first + part * push.part_x + pixel;
 
     [[unroll]] for (uint b = 0; b < BLOCKS; b++)
         sum[b] = vec4(0);
     // Tested at its end: lavapipe runs the rest of a loop's body with no lane left, and reads uniform values even so.
     for (uint k = 0; LOOP;) {
-        [[unroll]] for (uint u = 0; u < STEP; u++) {
-            add(row, k + u, at);
-            at += push.x_pitch;
-        }
-        k += STEP;
+        add(trip, k, POINTWISE_TRIP, at);
+        at += POINTWISE_TRIP * push.x_pitch;
+        trip++;
+        k += POINTWISE_TRIP;
         if (k >= push.k_count - TAIL)
             break;
     }
-    [[unroll]] for (uint u = TAIL; u > 0; u--) {
-        add(row, push.k_count - u, at);
-        at += push.x_pitch;
-    }
+    if (TAIL > 0)
+        add(trip, push.k_count - TAIL, TAIL, at);
 
     if (ACCUMULATE && first + gl_LocalInvocationID.x > last)
         return; // else the last pixel's sums would be added twice

@@ -9,7 +9,6 @@
 
 #define SLAB 4            // input blocks that pointwise_tiled.comp keeps in shared memory
 #define MAX_TILE_BLOCKS 4 // channel blocks of the largest tile of registers without addresses
-#define STEP 4            // input blocks of a trip of pointwise_address.comp
 
 struct shape {
     int pixels, outputs, inputs; // outputs, inputs: blocks of four channels, of the largest part
@@ -91,30 +90,36 @@ struct window {
     int n_parts; // convolutions side by side
 };
 
-// Weights for pointwise_address.comp: [rows of workgroups][k_count][4 inputs][variant->channels].
+// Weights for pointwise_address.comp: [rows of workgroups][trips][variant->channels / 4][inputs of
+// the trip][4 outputs], where the last trip of a row may have fewer inputs, and a gap after it.
 static struct binding pack_rows(struct op_env *env, const struct pointwise *op,
                                 const struct window *window, const struct pointwise_push *push,
                                 uint32_t rows)
 {
     const struct folded *folded = op->folded;
-    const int tile = op->variant->channels;
-    const size_t row_floats = (size_t)window->k_count * 4 * (size_t)tile;
-    g_autofree float *packed = g_new0(float, rows *row_floats);
+    const int tile = op->variant->channels, trips = ceil_div(window->k_count, POINTWISE_TRIP);
+    const size_t trip_floats = (size_t)POINTWISE_TRIP * 4 * (size_t)tile;
+    const size_t count = rows * (size_t)trips * trip_floats;
+    g_autofree float *packed = g_new0(float, count);
     for (uint32_t row = 0; row < rows; row++) {
         const uint32_t part = row / push->part_tiles;
         const int in_part = (int)(row - part * push->part_tiles) * tile;
         const int first = 4 * (window->first + (int)(part * push->part_blocks)) + in_part;
         const int end = MIN(folded->outputs, 4 * (window->first + window->count));
-        for (int o = first; o < MIN(first + tile, end); o++) {
-            const float *from = folded->weight + (size_t)o * (size_t)folded->inputs;
-            float *to = packed + row * row_floats + (o - first);
-            for (int i = 0; i < 4 * window->k_count; i++) {
-                const int input = 4 * window->k_first + i;
-                to[(size_t)i * (size_t)tile] = input < folded->inputs ? from[input] : 0;
+        const int k_end = MIN(folded->inputs, 4 * (window->k_first + window->k_count));
+        for (int i = 4 * window->k_first; i < k_end; i++) {
+            const int k = i / 4 - window->k_first, trip = k / POINTWISE_TRIP;
+            const int blocks = MIN(POINTWISE_TRIP, window->k_count - trip * POINTWISE_TRIP);
+            float *to = packed + ((size_t)row * (size_t)trips + (size_t)trip) * trip_floats +
+                        (size_t)(k % POINTWISE_TRIP * 4 + i % 4) * 4;
+            for (int o = first; o < MIN(first + tile, end); o++) {
+                const int block = (o - first) / 4;
+                to[(size_t)block * (size_t)blocks * 16 + (size_t)((o - first) % 4)] =
+                    folded->weight[(size_t)o * (size_t)folded->inputs + (size_t)i];
             }
         }
     }
-    return op_pack(env, packed, rows * row_floats, false);
+    return op_pack(env, packed, count, false);
 }
 
 static void bind_squeeze(struct launch *launch, const struct pointwise *op,
@@ -194,8 +199,9 @@ static bool emit_window(struct op_env *env, const struct pointwise *op, const st
     } else {
         launch_bind(&launch, 1, weights);
     }
-    launch_spec(&launch, POINTWISE_SPEC_TAIL, variant->address ? (uint32_t)k_count % STEP : 0);
-    launch_spec(&launch, POINTWISE_SPEC_LOOP, k_count >= STEP);
+    launch_spec(&launch, POINTWISE_SPEC_TAIL,
+                variant->address ? (uint32_t)k_count % POINTWISE_TRIP : 0);
+    launch_spec(&launch, POINTWISE_SPEC_LOOP, k_count >= POINTWISE_TRIP);
     launch_bind_float(&launch, 2, op->table);
     launch_bind(&launch, 3, y.binding);
     launch_bind_float(&launch, 4, op->table); // unless there is a vector
