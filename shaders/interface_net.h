@@ -5,6 +5,7 @@
 // ---- stem
 #if defined(INTERFACE_STEM) || defined(__STDC_VERSION__)
 PUSH_BEGIN(stem_push)
+    ADDRESS_OF(stem_weights, weights)
     UINT pixels, blocks;      // results: pixels, and blocks of four channels
     UINT block_first;         // first of them in weights and bias
     UINT x_first, x_width, x_height;
@@ -52,14 +53,15 @@ PUSH_END(pointwise_push)
 #define PARTIAL_GROUP 2
 #if defined(INTERFACE_DEPTHWISE) || defined(__STDC_VERSION__)
 PUSH_BEGIN(depthwise_push)
+    ADDRESS_OF(depthwise_weights, weights)
     UINT tiles, block_first;            // tiles of all levels; first channel block in weights and bias
     UINT symmetric;                     // padding: 1 = symmetric, 0 = SAME
-    UINT x_blocks, x_pitch, y_pitch;    // input blocks of this dispatch: convolutions side by side read them in turn
+    UINT x_blocks, x_first, x_pitch;    // input blocks of this dispatch: convolutions side by side read them in turn
+    UINT y_first, y_pitch;
     UINT partial_first, partial_pitch;
     UINT level_size[LEVELS_MAX];        // input width << 16 | height
     UINT level_tile[LEVELS_MAX];        // first tile
-    UINT x_level[LEVELS_MAX];           // first pixel
-    UINT y_level[LEVELS_MAX];
+    UINT level_pixel[LEVELS_MAX];       // first pixel, of input and output
 PUSH_END(depthwise_push)
 #endif
 

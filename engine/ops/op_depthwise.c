@@ -1,12 +1,13 @@
 // SPDX-FileCopyrightText: effdet contributors
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// Depthwise convolution: weights [C / 4][k * k][4]. With partial sums the tile is the one that the
-// graph sized them for.
+// Depthwise convolution: weights [C / 4][k * k][4], by address with the bias after the taps of each
+// block. With partial sums the tile is the one that the graph sized them for.
 #include "ops/ops.h"
 
 #include "effdet/effdet.h"
 #include "net/tiles.h"
 
+#include <limits.h>
 #include <math.h>
 
 #define PARTIAL_LOCAL 64 // workgroup size where every workgroup leaves one partial sum
@@ -31,6 +32,7 @@ struct shape {
     const struct value *output;
     int blocks, kernel;
     bool partial;
+    int groups; // that a dispatch may have in one dimension
 };
 
 // Partial sums are one for each tile of the size that the graph knows (a larger tile leaves
@@ -51,8 +53,25 @@ static double cost(const struct class_plan *plan, const struct variant *variant,
         return INFINITY;
     }
     int tiles = tile_count(shape->output, variant->rows, variant->cols);
-    double groups = (double)ceil_div(tiles, variant->local) * shape->blocks;
-    return variant_cost(plan, variant, groups, shape->kernel * shape->kernel);
+    int groups_x = ceil_div(tiles, variant->local);
+    if (groups_x > shape->groups) {
+        return INFINITY;
+    }
+    return variant_cost(plan, variant, (double)groups_x * shape->blocks,
+                        shape->kernel * shape->kernel);
+}
+
+static const struct variant *find_with_partials(const struct op_env *env,
+                                                const struct variant *variants)
+{
+    const struct class_plan *plan = plan_for(env->device, env->cpu_plan);
+    for (; variants->tile; variants++) {
+        if (leaves_partials(plan, variants) &&
+            (!variants->address || env->device->features.address)) {
+            return variants;
+        }
+    }
+    return NULL;
 }
 
 // The best variant; a forced one that cannot leave the partial sums is passed over.
@@ -62,12 +81,28 @@ static const struct variant *choose(const struct op_env *env, const struct shape
     const struct class_plan *plan = plan_for(env->device, env->cpu_plan);
     const struct variant *variant = op_choose(env, "depthwise", cost, shape, error);
     if (variant && shape->partial && !leaves_partials(plan, variant)) {
-        variant = plan->depthwise;
-        while (!leaves_partials(plan, variant)) {
-            variant++; // every list has one
+        variant = find_with_partials(env, plan->depthwise);
+        if (!variant) { // this class's own all need a feature that the device lacks
+            variant = find_with_partials(env, class_plan(CLASS_CPU_OLD)->depthwise);
         }
     }
     return variant;
+}
+
+// Taps and bias of a block together, for depthwise_address.comp.
+static struct binding pack_blocks(struct op_env *env, const struct folded *folded)
+{
+    const int taps = folded->kernel * folded->kernel, rows = taps + 1;
+    const size_t count = (size_t)channel_blocks(folded->outputs) * (size_t)rows * 4;
+    g_autofree float *packed = g_new0(float, count);
+    for (int c = 0; c < folded->outputs; c++) {
+        float *to = packed + (c / 4 * rows) * 4 + c % 4;
+        for (int t = 0; t < taps; t++) {
+            to[t * 4] = folded->weight[c * taps + t];
+        }
+        to[taps * 4] = folded->bias[c];
+    }
+    return op_pack(env, packed, count, false);
 }
 
 static struct binding pack_weights(struct op_env *env, const struct folded *folded)
@@ -89,8 +124,7 @@ static void fill_levels(struct depthwise_push *push, const struct value *input,
         push->level_size[l] = packed_size(input->level[l]);
         push->level_tile[l] = push->tiles;
         if (output->n_levels > 1) { // of a view, the slice has the offset already
-            push->x_level[l] += (uint32_t)input->level[l].offset;
-            push->y_level[l] += (uint32_t)output->level[l].offset;
+            push->level_pixel[l] = (uint32_t)output->level[l].offset;
         }
         push->tiles += (uint32_t)(ceil_div(output->level[l].height, variant->rows) *
                                   ceil_div(output->level[l].width, variant->cols));
@@ -114,12 +148,10 @@ static bool emit_window(struct op_env *env, const struct node *node, const struc
     struct depthwise_push push = {.block_first = (uint32_t)first,
                                   .x_blocks = (uint32_t)window.x_count,
                                   .symmetric = node->pad == PAD_SYMMETRIC,
+                                  .x_first = x.first,
                                   .x_pitch = x.pitch,
+                                  .y_first = y.first,
                                   .y_pitch = y.pitch};
-    for (int l = 0; l < LEVELS_MAX; l++) {
-        push.x_level[l] = x.first;
-        push.y_level[l] = y.first;
-    }
     fill_levels(&push, input, output, variant);
     bool groups = plan_for(env->device, env->cpu_plan)->group_partial;
     struct launch launch;
@@ -129,7 +161,13 @@ static bool emit_window(struct op_env *env, const struct node *node, const struc
     launch_spec(&launch, DEPTHWISE_SPEC_LEVELS, (uint32_t)output->n_levels);
     launch_spec(&launch, DEPTHWISE_SPEC_PARTIAL, PARTIAL_NONE);
     launch_bind(&launch, 0, x.binding);
-    launch_bind(&launch, 1, weights);
+    if (variant->address) {
+        launch.dispatch.addressed = 1;
+        launch_bind_float(&launch, 1, weights);
+        launch.storage = 1u << 1 | 1u << 2; // read neither as texels nor, in this form, as bindings
+    } else {
+        launch_bind(&launch, 1, weights);
+    }
     launch_bind_float(&launch, 2, bias);
     launch_bind(&launch, 3, y.binding);
     launch_bind_float(&launch, 4, y.binding); // unless there are partial sums
@@ -201,7 +239,7 @@ static bool check(const struct op_env *env, const struct node *node, const struc
         const struct extent *in = &input->level[l], *out = &output->level[l];
         fits = out->height == conv_output_size(in->height, node->stride) &&
                out->width == conv_output_size(in->width, node->stride) && in->height < 65536 &&
-               in->width < 65536;
+               in->width < 65536 && (l == 0 || in->offset == out->offset);
     }
     if (node->partial >= 0) {
         const struct extent *out = &output->level[0];
@@ -230,12 +268,17 @@ bool op_depthwise_dispatch(struct op_env *env, const struct node *node, const st
         return false;
     }
     struct shape shape = {graph_value(env->graph, node->output), MIN(window, blocks), node->kernel,
-                          node->partial >= 0};
+                          node->partial >= 0,
+                          (int)MIN(env->device->limits.max_group_count[0], INT_MAX)};
     const struct variant *variant = choose(env, &shape, error);
     if (!variant) {
         return false;
     }
-    struct binding weights = pack_weights(env, folded);
+    struct binding weights =
+        variant->address ? pack_blocks(env, folded) : pack_weights(env, folded);
+    if (variant->address) {
+        return emit_windows(env, node, variant, weights, weights, window, x_window, error);
+    }
     g_autofree float *padded = g_new0(float, (size_t)blocks * 4);
     for (int c = 0; c < folded->outputs; c++) {
         padded[c] = folded->bias[c];

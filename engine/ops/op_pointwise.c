@@ -5,6 +5,7 @@
 
 #include "effdet/effdet.h"
 
+#include <limits.h>
 #include <math.h>
 
 #define SLAB 4            // input blocks that pointwise_tiled.comp keeps in shared memory
@@ -13,7 +14,7 @@
 struct shape {
     int pixels, outputs, inputs; // outputs, inputs: blocks of four channels, of the largest part
     int parts;
-    int invocations; // that a workgroup may have
+    int invocations, groups; // that a workgroup, and a dispatch, may have
     bool squeeze;
     double prologue; // products of squeeze-excite, which every workgroup does
 };
@@ -28,11 +29,13 @@ static bool has_squeeze(const struct variant *variant)
 static double cost(const struct class_plan *plan, const struct variant *variant, const void *data)
 {
     const struct shape *shape = data;
-    if (variant->local > shape->invocations || (shape->squeeze && !has_squeeze(variant))) {
+    int groups_x = ceil_div(shape->pixels, variant_pixels(variant));
+    if (variant->local > shape->invocations || groups_x > shape->groups ||
+        (shape->squeeze && !has_squeeze(variant))) {
         return INFINITY;
     }
-    double groups = (double)ceil_div(shape->pixels, variant_pixels(variant)) *
-                    ceil_div(shape->outputs * 4, variant_channels(variant)) * shape->parts;
+    double groups =
+        (double)groups_x * ceil_div(shape->outputs * 4, variant_channels(variant)) * shape->parts;
     // kernels with shared memory go by whole slabs, and wait for it to be filled and added up
     int step = variant->split > 1 ? variant->split : variant->across > 1 ? SLAB : 1;
     int inputs = ceil_div(shape->inputs, step) * step + (step > 1 ? 2 * SLAB : 0);
@@ -145,8 +148,8 @@ static void bind_squeeze(struct launch *launch, const struct pointwise *op,
 static bool emit_window(struct op_env *env, const struct pointwise *op, const struct window *window,
                         GError **error)
 {
-    int first = window->first, count = window->count;
-    int k_first = window->k_first, k_count = window->k_count;
+    const int first = window->first, count = window->count, k_first = window->k_first;
+    const int k_count = window->k_count, tail = k_count % POINTWISE_TRIP;
     const struct node *node = op->node;
     const struct value *output = graph_value(env->graph, node->output);
     const struct variant *variant = op->variant;
@@ -199,8 +202,7 @@ static bool emit_window(struct op_env *env, const struct pointwise *op, const st
     } else {
         launch_bind(&launch, 1, weights);
     }
-    launch_spec(&launch, POINTWISE_SPEC_TAIL,
-                variant->address ? (uint32_t)k_count % POINTWISE_TRIP : 0);
+    launch_spec(&launch, POINTWISE_SPEC_TAIL, variant->address ? (uint32_t)tail : 0);
     launch_spec(&launch, POINTWISE_SPEC_LOOP, k_count >= POINTWISE_TRIP);
     launch_bind_float(&launch, 2, op->table);
     launch_bind(&launch, 3, y.binding);
@@ -313,6 +315,7 @@ bool op_pointwise_squeeze_dispatch(struct op_env *env, const struct node *node,
                           op.inputs,
                           parts,
                           (int)env->device->limits.max_invocations,
+                          (int)MIN(env->device->limits.max_group_count[0], INT_MAX),
                           op.squeeze};
     if (squeeze) { // a factor of four: each product loads its weight
         shape.prologue = 16.0 * op.inputs * (2 * node->squeeze + op_partials(env, node->partial));

@@ -45,13 +45,54 @@ static bool emit_window(struct op_env *env, const struct node *node, const struc
     struct launch launch;
     launch_init(&launch, env, node, "stem", variant);
     launch_bind(&launch, 0, x.binding);
-    launch_bind(&launch, 1, weights);
+    if (variant->address) {
+        launch.dispatch.addressed = 1;
+        launch_bind_float(&launch, 1, weights);
+        launch.storage = 1u << 1 | 1u << 2; // read neither as texels nor, in this form, as bindings
+    } else {
+        launch_bind(&launch, 1, weights);
+    }
     launch_bind_float(&launch, 2, bias);
     launch_bind(&launch, 3, y.binding);
     launch.dispatch.flops = 2.0 * output->pixels * MIN(4 * count, output->channels) * 3 * TAPS;
     return launch_emit(&launch, &push, sizeof push,
                        (uint32_t)ceil_div(output->pixels, variant->local * variant->cols),
                        (uint32_t)ceil_div(4 * count, variant->channels), error);
+}
+
+// For stem_address.comp: [outputs / 4][9 taps of 3 colours, then the bias][4].
+static struct binding pack_blocks(struct op_env *env, const struct folded *folded)
+{
+    const int rows = 3 * TAPS + 1;
+    const size_t count = (size_t)channel_blocks(folded->outputs) * (size_t)rows * 4;
+    g_autofree float *packed = g_new0(float, count);
+    for (int o = 0; o < folded->outputs; o++) {
+        float *to = packed + o / 4 * rows * 4 + o % 4;
+        for (int i = 0; i < 3 * TAPS; i++) {
+            to[(i % TAPS * 3 + i / TAPS) * 4] = folded->weight[o * 3 * TAPS + i];
+        }
+        to[3 * TAPS * 4] = folded->bias[o];
+    }
+    return op_pack(env, packed, count, false);
+}
+
+static void pack_tables(struct op_env *env, const struct folded *folded, struct binding *weights,
+                        struct binding *bias)
+{
+    // a tile at the end of a window may reach past the last
+    const int rows = channel_blocks(folded->outputs) + MAX_TILE_BLOCKS - 1;
+    g_autofree float *packed = g_new0(float, (size_t)rows * 4 * TAPS * 4);
+    g_autofree float *table = g_new0(float, (size_t)rows * 4);
+    for (int o = 0; o < folded->outputs; o++) {
+        table[o] = folded->bias[o];
+        for (int c = 0; c < 3; c++) {
+            for (int t = 0; t < TAPS; t++) {
+                packed[(o * TAPS + t) * 4 + c] = folded->weight[(o * 3 + c) * TAPS + t];
+            }
+        }
+    }
+    *weights = op_pack(env, packed, (size_t)rows * 4 * TAPS * 4, env->half);
+    *bias = op_pack(env, table, (size_t)rows * 4, false);
 }
 
 bool op_stem_dispatch(struct op_env *env, const struct node *node, const struct folded *folded,
@@ -74,20 +115,12 @@ bool op_stem_dispatch(struct op_env *env, const struct node *node, const struct 
     if (!variant) {
         return false;
     }
-    int rows =
-        blocks + MAX_TILE_BLOCKS - 1; // a tile at the end of a window may reach past the last
-    g_autofree float *packed = g_new0(float, (size_t)rows * 4 * TAPS * 4);
-    g_autofree float *table = g_new0(float, (size_t)rows * 4);
-    for (int o = 0; o < folded->outputs; o++) {
-        table[o] = folded->bias[o];
-        for (int c = 0; c < 3; c++) {
-            for (int t = 0; t < TAPS; t++) {
-                packed[(o * TAPS + t) * 4 + c] = folded->weight[(o * 3 + c) * TAPS + t];
-            }
-        }
+    struct binding weights, bias;
+    if (variant->address) {
+        weights = bias = pack_blocks(env, folded);
+    } else {
+        pack_tables(env, folded, &weights, &bias);
     }
-    struct binding weights = op_pack(env, packed, (size_t)rows * 4 * TAPS * 4, env->half);
-    struct binding bias = op_pack(env, table, (size_t)rows * 4, false);
     for (int first = 0; first < blocks; first += window) {
         if (!emit_window(env, node, variant, weights, bias, first, MIN(window, blocks - first),
                          error)) {

@@ -13,11 +13,20 @@
 #define MOST_RESIDENT 1024
 #define FULL_RESIDENT 512.0
 
-static const struct variant stem_cpu[] = {{"16x8", 16, 1, 8, 64, 13}, {"8x8", 8, 1, 8, 64, 10},
-                                          {"8x4", 8, 1, 4, 64, 7},    {"16x2", 16, 1, 2, 64, 6},
-                                          {"8x4", 8, 1, 4, 16, 7},    {NULL}};
-static const struct variant stem_cpu_new[] = {
-    {"8x4", 8, 1, 4, 64, 7}, {"16x2", 16, 1, 2, 64, 6}, {"8x4", 8, 1, 4, 16, 7}, {NULL}};
+#define STEM_ADDRESS(factor)                                                                       \
+    {"address32x1", 32, 1, 1, 64, 16 * (factor), 0, 0, true},                                      \
+        {"address16x1", 16, 1, 1, 64, 14 * (factor), 0, 0, true},                                  \
+    {                                                                                              \
+        "address8x1", 8, 1, 1, 64, 10 * (factor), 0, 0, true                                       \
+    }
+static const struct variant stem_cpu[] = {{"16x8", 16, 1, 8, 64, 13},
+                                          {"8x8", 8, 1, 8, 64, 10},
+                                          {"8x4", 8, 1, 4, 64, 7},
+                                          {"16x2", 16, 1, 2, 64, 6},
+                                          {"8x4", 8, 1, 4, 16, 7},
+                                          STEM_ADDRESS(0.02f),
+                                          {NULL}};
+static const struct variant stem_cpu_new[] = {STEM_ADDRESS(1), {NULL}};
 static const struct variant stem_gpu[] = {
     {"16x2", 16, 1, 2, 64, 100}, {"8x4", 8, 1, 4, 64, 100}, {"16x2", 16, 1, 2, 32, 90}, {NULL}};
 
@@ -36,10 +45,12 @@ static const struct variant stem_gpu[] = {
         TILED(32, 128, 128, 4, 125 * factor), TILED(32, 32, 128, 8, 90 * factor),                  \
         SPLIT(8, 2, 256, 70 * factor), SPLIT(8, 1, 128, 55 * factor)
 
+// One vector of lanes a workgroup: small maps leave no lane idle, and a pipeline less is compiled.
+// The larger one is for pictures of more workgroups than a device runs in one dimension.
 #define ADDRESS_ROW(channels, rate)                                                                \
-    {"address" #channels "x1", channels, 1, 1, 64, rate, 0, 0, true},                              \
+    {"address" #channels "x1", channels, 1, 1, 8, rate, 0, 0, true},                               \
     {                                                                                              \
-        "address" #channels "x1", channels, 1, 1, 8, rate, 0, 0, true                              \
+        "address" #channels "x1", channels, 1, 1, 64, 0.9f * (rate), 0, 0, true                    \
     }
 #define ADDRESS_ROWS(factor)                                                                       \
     ADDRESS_ROW(64, 23 * factor), ADDRESS_ROW(48, 21.5f * factor), ADDRESS_ROW(40, 21 * factor),   \
@@ -81,16 +92,17 @@ static const struct variant pointwise_mobile[] = {
     {"4x4", 4, 1, 4, 64, 75},   {"4x4", 4, 1, 4, 32, 70}, {"4x1", 4, 1, 1, 64, 45},
     {"16x4", 16, 1, 4, 64, 60}, SPLIT(8, 1, 128, 35),     {NULL}};
 
+#define DEPTHWISE_ADDRESS(factor)                                                                  \
+    {"address4x2", 4, 4, 2, 8, 3.6f * (factor), 0, 0, true},                                       \
+        {"address4x4", 4, 4, 4, 8, 3.5f * (factor), 0, 0, true},                                   \
+    {                                                                                              \
+        "address4x4", 4, 4, 4, 64, 3.2f * (factor), 0, 0, true                                     \
+    }
 static const struct variant depthwise_cpu[] = {
-    {"4x4", 4, 4, 4, 64, 3.6f}, {"4x4", 4, 4, 4, 8, 3.6f},
-    {"4x2", 4, 4, 2, 64, 3},    {"4x2", 4, 4, 2, 8, 3},
-    {"2x2", 4, 2, 2, 64, 2},    {"2x2", 4, 2, 2, 8, 2},
-    {"1x1", 4, 1, 1, 64, 0.8f}, {NULL}};
-static const struct variant depthwise_cpu_new[] = {
-    {"4x4", 4, 4, 4, 64, 3.2f}, {"4x4", 4, 4, 4, 8, 3.2f},
-    {"4x2", 4, 4, 2, 64, 3},    {"4x2", 4, 4, 2, 8, 3},
-    {"2x2", 4, 2, 2, 64, 2},    {"2x2", 4, 2, 2, 8, 2},
-    {"1x1", 4, 1, 1, 64, 0.8f}, {NULL}};
+    {"4x4", 4, 4, 4, 64, 3.6f}, {"4x4", 4, 4, 4, 8, 3.6f}, {"4x2", 4, 4, 2, 64, 3},
+    {"4x2", 4, 4, 2, 8, 3},     {"2x2", 4, 2, 2, 64, 2},   {"2x2", 4, 2, 2, 8, 2},
+    {"1x1", 4, 1, 1, 64, 0.8f}, DEPTHWISE_ADDRESS(0.02f),  {NULL}};
+static const struct variant depthwise_cpu_new[] = {DEPTHWISE_ADDRESS(1), {NULL}};
 // a wave has 64 lanes
 static const struct variant depthwise_amd[] = {
     {"4x2", 4, 4, 2, 64, 30}, {"2x2", 4, 2, 2, 64, 25}, {"1x1", 4, 1, 1, 64, 12}, {NULL}};
