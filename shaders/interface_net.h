@@ -15,7 +15,9 @@ PUSH_END(stem_push)
 #endif
 
 // ---- pointwise
-#define POINTWISE_TRIP 4 // input blocks of a trip of pointwise_address.comp
+// Input blocks of a trip: of pointwise_address.comp, and of pointwise.comp where inputs are texels
+#define POINTWISE_TRIP 4
+#define POINTWISE_TEXEL_TRIP 2
 #define POINTWISE_SPEC_INPUT_SCALE 2
 #define POINTWISE_SPEC_RESIDUAL 3
 #define POINTWISE_SPEC_LEVELS 4
@@ -32,10 +34,8 @@ PUSH_BEGIN(pointwise_push)
     UINT pixels, blocks;                // results: pixels, and blocks of four channels
     UINT block_first, table_blocks;     // first of them in weights and table; blocks of one level in the table
     UINT k_first, k_count, k_total;     // input blocks of this dispatch, and of the weights
-    UINT x_first, x_pitch;
-    UINT y_first, y_pitch;
-    UINT factors_first, factors_pitch;
-    UINT residual_first, residual_pitch;
+    UINT x_first, x_pitch, y_first, y_pitch;
+    UINT factors_first, factors_pitch, residual_first, residual_pitch;
     UINT level_first[LEVELS_MAX];       // first pixel of each level
     UINT part_tiles, part_blocks;       // convolutions side by side: rows of workgroups and output blocks of one
     UINT part_x;                        // elements of x from the first input block of one to that of the next

@@ -8,6 +8,45 @@
 #extension GL_GOOGLE_include_directive : require
 #include "pointwise.glsl"
 #define BLOCKS (CHANNELS / 4)
+// Input blocks of a trip. lavapipe merges every sum with its masked value once a trip; elsewhere the compiler knows best.
+#if TEXEL
+#define TRIP POINTWISE_TEXEL_TRIP
+#else
+#define TRIP 1
+#endif
+
+layout(constant_id = POINTWISE_SPEC_TAIL) const uint TAIL = 0;    // input blocks after the last full trip: 0 or 1
+layout(constant_id = POINTWISE_SPEC_LOOP) const bool LOOP = true; // there is a full trip
+
+uint x_first, block;
+uint pixel[PIXELS]; // clamped: lanes past the end repeat the last pixel and store nothing
+vec4 sum[BLOCKS * PIXELS];
+
+void add(uint k)
+{
+    vec4 v[PIXELS];
+    [[unroll]] for (uint p = 0; p < PIXELS; p++)
+        v[p] = LOAD(x, x_first + k * push.x_pitch + pixel[p]);
+    if (INPUT_SCALE) {
+        const vec4 factor = FACTOR(push.k_first + k);
+        [[unroll]] for (uint p = 0; p < PIXELS; p++)
+            v[p] *= factor;
+    }
+    [[unroll]] for (uint b = 0; b < BLOCKS; b++) {
+        const uint row = ((push.block_first + block + b) * push.k_total + push.k_first + k) * 4;
+        [[unroll]] for (uint o = 0; o < 4; o++) {
+            const vec4 w = LOAD(weights, row + o);
+            [[unroll]] for (uint p = 0; p < PIXELS; p++) {
+                float s = sum[p * BLOCKS + b][o];
+                s += v[p].x * w.x;
+                s += v[p].y * w.y;
+                s += v[p].z * w.z;
+                s += v[p].w * w.w;
+                sum[p * BLOCKS + b][o] = s;
+            }
+        }
+    }
+}
 
 void main()
 {
@@ -17,44 +56,25 @@ void main()
     const uint local = gl_WorkGroupSize.x;
     const uint first = gl_WorkGroupID.x * (local * PIXELS) + gl_LocalInvocationID.x;
     const uint part = gl_WorkGroupID.y / push.part_tiles;
-    const uint block = part * push.part_blocks + (gl_WorkGroupID.y - part * push.part_tiles) * BLOCKS;
+    block = part * push.part_blocks + (gl_WorkGroupID.y - part * push.part_tiles) * BLOCKS;
     // a tile does not reach into the next part
     const uint end = (part + 1) * push.part_tiles < gl_NumWorkGroups.y ? (part + 1) * push.part_blocks : push.blocks;
-    const uint x_first = push.x_first + part * push.part_x;
-    uint pixel[PIXELS]; // clamped: lanes past the end repeat the last pixel and store nothing
+    x_first = push.x_first + part * push.part_x;
     [[unroll]] for (uint p = 0; p < PIXELS; p++)
         pixel[p] = min(first + p * local, push.pixels - 1);
 
-    vec4 sum[BLOCKS * PIXELS];
     [[unroll]] for (uint i = 0; i < BLOCKS * PIXELS; i++)
         sum[i] = vec4(0);
     // Tested at its end: lavapipe runs the rest of a loop's body once more with no lane left.
-    for (uint k = 0;;) {
-        vec4 v[PIXELS];
-        [[unroll]] for (uint p = 0; p < PIXELS; p++)
-            v[p] = LOAD(x, x_first + k * push.x_pitch + pixel[p]);
-        if (INPUT_SCALE) {
-            const vec4 factor = FACTOR(push.k_first + k);
-            [[unroll]] for (uint p = 0; p < PIXELS; p++)
-                v[p] *= factor;
-        }
-        [[unroll]] for (uint b = 0; b < BLOCKS; b++) {
-            const uint row = ((push.block_first + block + b) * push.k_total + push.k_first + k) * 4;
-            [[unroll]] for (uint o = 0; o < 4; o++) {
-                const vec4 w = LOAD(weights, row + o);
-                [[unroll]] for (uint p = 0; p < PIXELS; p++) {
-                    float s = sum[p * BLOCKS + b][o];
-                    s += v[p].x * w.x;
-                    s += v[p].y * w.y;
-                    s += v[p].z * w.z;
-                    s += v[p].w * w.w;
-                    sum[p * BLOCKS + b][o] = s;
-                }
-            }
-        }
-        if (++k >= push.k_count)
+    for (uint k = 0; LOOP;) {
+        [[unroll]] for (uint u = 0; u < TRIP; u++)
+            add(k + u);
+        k += TRIP;
+        if (k >= push.k_count - TAIL)
             break;
     }
+    if (TAIL > 0)
+        add(push.k_count - 1);
 
     [[unroll]] for (uint p = 0; p < PIXELS; p++) {
         if (first + p * local >= push.pixels)

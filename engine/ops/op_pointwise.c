@@ -145,11 +145,22 @@ static void bind_squeeze(struct launch *launch, const struct pointwise *op,
     launch_bind_float(launch, 7, op->expand);
 }
 
+// Kernels without shared memory go through the inputs by trips of several blocks.
+static void set_trips(struct launch *launch, const struct variant *variant, int k_count)
+{
+    const bool direct = variant->across == 0 && variant->split == 0;
+    const bool texel = op_use_texel(launch->env, launch->stem, launch->dispatch.bindings,
+                                    launch->kernel.n_bindings);
+    const int trip = variant->address ? POINTWISE_TRIP : direct && texel ? POINTWISE_TEXEL_TRIP : 1;
+    launch_spec(launch, POINTWISE_SPEC_TAIL, (uint32_t)(k_count % trip));
+    launch_spec(launch, POINTWISE_SPEC_LOOP, k_count >= trip);
+}
+
 static bool emit_window(struct op_env *env, const struct pointwise *op, const struct window *window,
                         GError **error)
 {
     const int first = window->first, count = window->count, k_first = window->k_first;
-    const int k_count = window->k_count, tail = k_count % POINTWISE_TRIP;
+    const int k_count = window->k_count;
     const struct node *node = op->node;
     const struct value *output = graph_value(env->graph, node->output);
     const struct variant *variant = op->variant;
@@ -202,8 +213,6 @@ static bool emit_window(struct op_env *env, const struct pointwise *op, const st
     } else {
         launch_bind(&launch, 1, weights);
     }
-    launch_spec(&launch, POINTWISE_SPEC_TAIL, variant->address ? (uint32_t)tail : 0);
-    launch_spec(&launch, POINTWISE_SPEC_LOOP, k_count >= POINTWISE_TRIP);
     launch_bind_float(&launch, 2, op->table);
     launch_bind(&launch, 3, y.binding);
     launch_bind_float(&launch, 4, op->table); // unless there is a vector
@@ -223,6 +232,7 @@ static bool emit_window(struct op_env *env, const struct pointwise *op, const st
         push.residual_pitch = residual.pitch;
         launch_bind(&launch, 5, residual.binding);
     }
+    set_trips(&launch, variant, k_count);
     launch.dispatch.flops = 2.0 * output->pixels * MIN(4 * count, output->channels) *
                             MIN(4 * k_count, op->folded->inputs);
     return launch_emit(&launch, &push, sizeof push,
