@@ -1,6 +1,7 @@
 // SPDX-FileCopyrightText: effdet contributors
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// The last stage of decode: the box of every listed pair (spec 6.4), into memory that the host reads. One invocation a pair.
+// The last stage of decode: the box of every listed pair (spec 6.4), into memory that the host reads. One invocation a pair on GPUs, a loop
+// over pairs on CPUs, where an invocation without a pair costs as much as one with.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #define INTERFACE_DECODE
@@ -8,6 +9,7 @@
 #include "interface.h"
 
 layout(local_size_x = DECODE_LOCAL) in;
+layout(constant_id = DECODE_SPEC_LOOP) const uint LOOP = 0;
 INPUT(2, boxes); // [A][pitch][4]: ty, tx, th, tw
 layout(set = 0, binding = 3, std430) writeonly buffer Output {
     uint found, kept, unused[6];
@@ -21,15 +23,8 @@ float grown(float code)
     return exp(code > 40.0 ? 40.0 : code);
 }
 
-void main()
+void emit(uint i)
 {
-    const uint i = gl_GlobalInvocationID.x, count = min(words[DECODE_FOUND], push.capacity);
-    if (i == 0) {
-        found = words[DECODE_FOUND];
-        kept = count;
-    }
-    if (i >= count)
-        return;
     const uint index = words[DECODE_LIST + 2 * i], anchor = index / push.classes;
     const uint pixel = anchor / push.anchors, shape = anchor - pixel * push.anchors;
     uint level = 0;
@@ -47,4 +42,19 @@ void main()
     const float nan = uintBitsToFloat(0x7fc00000u);
     const vec4 box = finite ? vec4(middle - half_size, middle + half_size) : vec4(nan);
     records[i] = decode_record(box.x, box.y, box.z, box.w, logit_of(words[DECODE_LIST + 2 * i + 1]), anchor, index - anchor * push.classes, 0);
+}
+
+void main()
+{
+    const uint count = min(words[DECODE_FOUND], push.capacity);
+    if (gl_GlobalInvocationID.x == 0) {
+        found = words[DECODE_FOUND];
+        kept = count;
+    }
+    if (LOOP != 0) {
+        for (uint i = gl_GlobalInvocationID.x; i < count; i += gl_NumWorkGroups.x * DECODE_LOCAL)
+            emit(i);
+    } else if (gl_GlobalInvocationID.x < count) {
+        emit(gl_GlobalInvocationID.x);
+    }
 }

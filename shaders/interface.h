@@ -108,7 +108,8 @@ PUSH_END(ceiling_push)
 
 // ---- decode
 #define DECODE_SPEC_MODE 0
-#define DECODE_SPECS 1
+#define DECODE_SPEC_LOOP 1 // decode_emit: few workgroups, which loop over the pairs
+#define DECODE_SPECS 2
 // What is done with each (anchor, class) pair at or above the threshold
 #define DECODE_APPEND 0    // list it, and count it
 #define DECODE_HIGH 1      // over capacity: count it by the upper 16 bits of its key

@@ -9,6 +9,8 @@
 
 #include <string.h>
 
+#define DECODE_CPU_GROUPS 4 // of the boxes' stage
+
 // Dispatches in the making.
 struct decode {
     struct op_env *env;
@@ -39,7 +41,7 @@ static bool emit(struct decode *decode, const char *stem, uint32_t mode, struct 
                      BINDING_STORAGE},
         .push_bytes = sizeof decode->push,
         .n_spec = DECODE_SPECS,
-        .spec = {[DECODE_SPEC_MODE] = mode},
+        .spec = {[DECODE_SPEC_MODE] = mode, [DECODE_SPEC_LOOP] = env->cpu_plan},
     };
     char name[64];
     op_kernel_name(name, sizeof name, stem, texel, env->half, "");
@@ -178,15 +180,19 @@ static bool select_best(struct decode *decode, GError **error)
     return true;
 }
 
-// Workgroups for as many pairs as there is room for: most of them find nothing to do.
+// Workgroups for as many pairs as there is room for: most of them find nothing to do. A CPU pays
+// for those, so there are few, which loop.
 static bool make_boxes(struct decode *decode, struct buffer *output, GError **error)
 {
     const struct graph *graph = decode->env->graph;
     const struct value *boxes = graph_value(graph, graph->boxes);
     struct slice codes =
         op_slice(decode->env, graph->boxes, 0, channel_blocks(boxes->channels), false);
-    struct dispatch dispatch = {
-        .groups = {(decode->push.capacity + DECODE_LOCAL - 1) / DECODE_LOCAL, 1, 1}};
+    uint32_t groups = (decode->push.capacity + DECODE_LOCAL - 1) / DECODE_LOCAL;
+    if (decode->env->cpu_plan) {
+        groups = MIN(groups, DECODE_CPU_GROUPS);
+    }
+    struct dispatch dispatch = {.groups = {groups, 1, 1}};
     decode->push.pitch = (uint32_t)boxes->pitch;
     decode->push.window_first = codes.first;
     return emit(decode, "decode_emit", 0, codes,
