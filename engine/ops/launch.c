@@ -111,6 +111,13 @@ void launch_bind_storage(struct launch *launch, int number, struct binding bindi
     launch->storage |= 1u << number;
 }
 
+void launch_bind_address(struct launch *launch, int number, struct binding binding)
+{
+    launch->dispatch.addressed = number;
+    launch_bind_float(launch, number, binding);
+    launch->storage |= 3u << number;
+}
+
 // Bytes that go through a binding: none if it only fills the place of an absent one, and of a view
 // its own part of the range.
 static double traffic(const struct launch *launch, int number)

@@ -38,6 +38,9 @@ void launch_spec(struct launch *launch, int id, uint32_t value);
 void launch_bind(struct launch *launch, int number, struct binding binding);
 void launch_bind_float(struct launch *launch, int number, struct binding binding);
 void launch_bind_storage(struct launch *launch, int number, struct binding binding);
+// Floats that the kernel finds by the device address at the start of its push block; the binding
+// only says what is read. So does the next one, of what kernels without addresses bind there.
+void launch_bind_address(struct launch *launch, int number, struct binding binding);
 // Picks the form (texel or buffer), finds the pipeline and appends the dispatch.
 bool launch_emit(struct launch *launch, const void *push, size_t push_bytes, uint32_t groups_x,
                  uint32_t groups_y, GError **error) WARN_UNUSED;

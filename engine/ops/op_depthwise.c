@@ -89,34 +89,6 @@ static const struct variant *choose(const struct op_env *env, const struct shape
     return variant;
 }
 
-// Taps and bias of a block together, for depthwise_address.comp.
-static struct binding pack_blocks(struct op_env *env, const struct folded *folded)
-{
-    const int taps = folded->kernel * folded->kernel, rows = taps + 1;
-    const size_t count = (size_t)channel_blocks(folded->outputs) * (size_t)rows * 4;
-    g_autofree float *packed = g_new0(float, count);
-    for (int c = 0; c < folded->outputs; c++) {
-        float *to = packed + (c / 4 * rows) * 4 + c % 4;
-        for (int t = 0; t < taps; t++) {
-            to[t * 4] = folded->weight[c * taps + t];
-        }
-        to[taps * 4] = folded->bias[c];
-    }
-    return op_pack(env, packed, count, false);
-}
-
-static struct binding pack_weights(struct op_env *env, const struct folded *folded)
-{
-    int taps = folded->kernel * folded->kernel;
-    g_autofree float *packed = g_new0(float, (size_t)channel_blocks(folded->outputs) * taps * 4);
-    for (int c = 0; c < folded->outputs; c++) {
-        for (int t = 0; t < taps; t++) {
-            packed[(c / 4 * taps + t) * 4 + c % 4] = folded->weight[c * taps + t];
-        }
-    }
-    return op_pack(env, packed, (size_t)channel_blocks(folded->outputs) * taps * 4, env->half);
-}
-
 static void fill_levels(struct depthwise_push *push, const struct value *input,
                         const struct value *output, const struct variant *variant)
 {
@@ -162,13 +134,11 @@ static bool emit_window(struct op_env *env, const struct node *node, const struc
     launch_spec(&launch, DEPTHWISE_SPEC_PARTIAL, PARTIAL_NONE);
     launch_bind(&launch, 0, x.binding);
     if (variant->address) {
-        launch.dispatch.addressed = 1;
-        launch_bind_float(&launch, 1, weights);
-        launch.storage = 1u << 1 | 1u << 2; // read neither as texels nor, in this form, as bindings
+        launch_bind_address(&launch, 1, weights);
     } else {
         launch_bind(&launch, 1, weights);
     }
-    launch_bind_float(&launch, 2, bias);
+    launch_bind_float(&launch, 2, bias); // by address: the weights again
     launch_bind(&launch, 3, y.binding);
     launch_bind_float(&launch, 4, y.binding); // unless there are partial sums
     if (node->partial >= 0) {
@@ -274,16 +244,13 @@ bool op_depthwise_dispatch(struct op_env *env, const struct node *node, const st
     if (!variant) {
         return false;
     }
-    struct binding weights =
-        variant->address ? pack_blocks(env, folded) : pack_weights(env, folded);
+    struct binding weights, bias;
     if (variant->address) {
-        return emit_windows(env, node, variant, weights, weights, window, x_window, error);
+        weights = bias = op_pack_depthwise_bias(env, folded);
+    } else {
+        weights = op_pack_depthwise(env, folded, blocks);
+        bias = op_pack_bias(env, folded, blocks);
     }
-    g_autofree float *padded = g_new0(float, (size_t)blocks * 4);
-    for (int c = 0; c < folded->outputs; c++) {
-        padded[c] = folded->bias[c];
-    }
-    struct binding bias = op_pack(env, padded, (size_t)blocks * 4, false);
     return emit_windows(env, node, variant, weights, bias, window, x_window, error);
 }
 

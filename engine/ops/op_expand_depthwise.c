@@ -24,41 +24,6 @@ struct expansion {
     int blocks;          // of a workgroup
 };
 
-static struct binding pack_bias(struct op_env *env, const struct folded *folded, int rows)
-{
-    g_autofree float *packed = g_new0(float, (size_t)rows * 4);
-    for (int c = 0; c < folded->outputs; c++) {
-        packed[c] = folded->bias[c];
-    }
-    return op_pack(env, packed, (size_t)rows * 4, false);
-}
-
-static struct binding pack_expand(struct op_env *env, const struct folded *folded, int rows)
-{
-    size_t inputs = (size_t)channel_blocks(folded->inputs), count = (size_t)rows * inputs * 16;
-    g_autofree float *packed = g_new0(float, count);
-    for (int o = 0; o < folded->outputs; o++) {
-        for (int i = 0; i < folded->inputs; i++) {
-            size_t at = ((size_t)(o / 4) * inputs + (size_t)(i / 4)) * 16;
-            packed[at + (size_t)(o % 4 * 4 + i % 4)] = folded->weight[o * folded->inputs + i];
-        }
-    }
-    return op_pack(env, packed, count, env->half);
-}
-
-static struct binding pack_depthwise(struct op_env *env, const struct folded *folded, int rows)
-{
-    int taps = folded->kernel * folded->kernel;
-    size_t count = (size_t)rows * (size_t)taps * 4;
-    g_autofree float *packed = g_new0(float, count);
-    for (int c = 0; c < folded->outputs; c++) {
-        for (int t = 0; t < taps; t++) {
-            packed[(c / 4 * taps + t) * 4 + c % 4] = folded->weight[c * taps + t];
-        }
-    }
-    return op_pack(env, packed, count, env->half);
-}
-
 static void fill_push(struct expand_depthwise_push *push, const struct node *node,
                       const struct extent *in, const struct extent *out)
 {
@@ -164,10 +129,10 @@ bool op_expand_depthwise_dispatch(struct op_env *env, const struct node *node,
         return false;
     }
     int rows = op.outputs + op.blocks;
-    op.expand = pack_expand(env, expand, rows);
-    op.expand_bias = pack_bias(env, expand, rows);
-    op.depthwise = pack_depthwise(env, depthwise, rows);
-    op.depthwise_bias = pack_bias(env, depthwise, rows);
+    op.expand = op_pack_pointwise(env, expand, rows);
+    op.expand_bias = op_pack_bias(env, expand, rows);
+    op.depthwise = op_pack_depthwise(env, depthwise, rows);
+    op.depthwise_bias = op_pack_bias(env, depthwise, rows);
     for (int first = 0; first < op.outputs; first += window) {
         if (!emit_window(env, &op, first, MIN(window, op.outputs - first), error)) {
             return false;

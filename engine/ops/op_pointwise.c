@@ -43,21 +43,6 @@ static double cost(const struct class_plan *plan, const struct variant *variant,
     return variant_cost(plan, variant, groups, inputs * 4.0 + shape->prologue / results);
 }
 
-static struct binding pack_weights(struct op_env *env, const struct folded *folded, int rows)
-{
-    int inputs = channel_blocks(folded->inputs);
-    size_t count = (size_t)rows * (size_t)inputs * 16;
-    g_autofree float *packed = g_new0(float, count);
-    for (int o = 0; o < folded->outputs; o++) {
-        for (int i = 0; i < folded->inputs; i++) {
-            size_t at = ((size_t)(o / 4) * (size_t)inputs + (size_t)(i / 4)) * 16;
-            packed[at + (size_t)(o % 4 * 4 + i % 4)] =
-                folded->weight[(size_t)o * (size_t)folded->inputs + (size_t)i];
-        }
-    }
-    return op_pack(env, packed, count, env->half);
-}
-
 static struct binding pack_table(struct op_env *env, const struct folded *folded, int rows)
 {
     int levels = folded->n_levels;
@@ -207,9 +192,8 @@ static bool emit_window(struct op_env *env, const struct pointwise *op, const st
     struct binding weights = op->weights;
     if (variant->address) {
         weights = pack_rows(env, op, window, &push, rows);
-        launch.dispatch.addressed = 1;
-        launch.storage = 1u << 1 | 1u << 2 | 1u << 4; // what is uniform is not read as texels
-        launch_bind_float(&launch, 1, weights);
+        launch_bind_address(&launch, 1, weights);
+        launch.storage |= 1u << 4; // what is uniform is not read as texels
     } else {
         launch_bind(&launch, 1, weights);
     }
@@ -343,7 +327,7 @@ bool op_pointwise_squeeze_dispatch(struct op_env *env, const struct node *node,
     // a tile at the end of any window may reach past the last row
     op.rows = op.outputs + MAX(MAX_TILE_BLOCKS, op.variant->channels / 4) - 1;
     if (!op.variant->address) {
-        op.weights = pack_weights(env, folded, op.rows);
+        op.weights = op_pack_pointwise(env, folded, op.rows);
     }
     op.table = pack_table(env, folded, op.rows);
     return emit_windows(env, &op, window, k_window, error);

@@ -46,9 +46,7 @@ static bool emit_window(struct op_env *env, const struct node *node, const struc
     launch_init(&launch, env, node, "stem", variant);
     launch_bind(&launch, 0, x.binding);
     if (variant->address) {
-        launch.dispatch.addressed = 1;
-        launch_bind_float(&launch, 1, weights);
-        launch.storage = 1u << 1 | 1u << 2; // read neither as texels nor, in this form, as bindings
+        launch_bind_address(&launch, 1, weights);
     } else {
         launch_bind(&launch, 1, weights);
     }

@@ -7,6 +7,17 @@
 #include "interface.h"
 #include "ops/launch.h"
 
+// Weights as several kernels read them (pack.c). rows: blocks of four outputs in the binding, at
+// least the folded ones; a workgroup may read beyond those. 1x1, in the precision of the network:
+// [rows][inputs / 4][4 outputs][4 inputs].
+struct binding op_pack_pointwise(struct op_env *env, const struct folded *folded, int rows);
+// [rows][kernel * kernel][4], in the precision of the network.
+struct binding op_pack_depthwise(struct op_env *env, const struct folded *folded, int rows);
+// For kernels that read weights by address, 32-bit: [outputs / 4][kernel * kernel taps, bias][4].
+struct binding op_pack_depthwise_bias(struct op_env *env, const struct folded *folded);
+// [rows][4], 32-bit.
+struct binding op_pack_bias(struct op_env *env, const struct folded *folded, int rows);
+
 bool op_stem_dispatch(struct op_env *env, const struct node *node, const struct folded *folded,
                       GError **error) WARN_UNUSED;
 bool op_pointwise_dispatch(struct op_env *env, const struct node *node, const struct folded *folded,
