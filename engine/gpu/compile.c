@@ -9,7 +9,6 @@
 #include "base/log.h"
 
 #define MAX_THREADS 4
-#define MAX_WANTED_THREADS 64
 #define SLOW_US 20000 // far above what code from a cache takes, below most compilations
 
 struct work {
@@ -32,13 +31,7 @@ struct helper {
 
 struct compile_options compile_defaults(void)
 {
-    struct compile_options options = {(int)MIN(g_get_num_processors(), MAX_THREADS), SLOW_US};
-    const char *wanted = g_getenv("EFFDET_COMPILE_THREADS");
-    guint64 threads;
-    if (wanted && g_ascii_string_to_unsigned(wanted, 10, 1, MAX_WANTED_THREADS, &threads, NULL)) {
-        options.threads = (int)threads;
-    }
-    return options;
+    return (struct compile_options){(int)MIN(g_get_num_processors(), MAX_THREADS), SLOW_US};
 }
 
 // NULL: nothing is left. Others take from the end, so that all can go on as long as possible.

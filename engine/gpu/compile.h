@@ -11,7 +11,7 @@ struct compile_options {
     int threads;    // that compile at once, with the one that calls
     gint64 slow_us; // what takes longer is compiled, what takes less comes from the driver's cache
 };
-// One thread a processor, at most four, or EFFDET_COMPILE_THREADS.
+// One thread a processor, at most four.
 struct compile_options compile_defaults(void);
 
 // Has the driver compile each kernel of the dispatches (struct dispatch), which do not run. Once

@@ -229,11 +229,22 @@ static struct device *find_shared_locked(const struct device *wanted)
     return NULL;
 }
 
-struct device *device_new(const char *spec, GError **error)
+// Opens the loader and finds the physical device. NULL with *error.
+static struct device *find(const char *spec, GError **error)
 {
     struct device *device = g_new0(struct device, 1);
-    g_mutex_lock(&shared_lock);
     if (!loader_open(device, error) || !choose(device, spec, error)) {
+        destroy(device);
+        return NULL;
+    }
+    return device;
+}
+
+struct device *device_new(const char *spec, GError **error)
+{
+    g_mutex_lock(&shared_lock);
+    struct device *device = find(spec, error);
+    if (!device) {
         goto error;
     }
     struct device *same = find_shared_locked(device);
@@ -242,6 +253,7 @@ struct device *device_new(const char *spec, GError **error)
         device = same;
     } else {
         if (!create(device, error)) {
+            destroy(device);
             goto error;
         }
         if (!shared) {
@@ -253,17 +265,16 @@ struct device *device_new(const char *spec, GError **error)
     g_mutex_unlock(&shared_lock);
     return device;
 error:
-    destroy(device);
     g_mutex_unlock(&shared_lock);
     return NULL;
 }
 
 struct device *device_new_alone(const struct device *same, GError **error)
 {
-    struct device *device = g_new0(struct device, 1);
     g_autofree char *spec = g_strdup_printf("%u", same->index);
-    if (!loader_open(device, error) || !choose(device, spec, error)) {
-        goto error;
+    struct device *device = find(spec, error);
+    if (!device) {
+        return NULL;
     }
     if (memcmp(device->uuid, same->uuid, VK_UUID_SIZE) != 0) {
         g_set_error(error, EFFDET_ERROR, EFFDET_ERROR_NOT_FOUND,
