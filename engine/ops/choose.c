@@ -98,7 +98,7 @@ const struct variant *op_choose(const struct op_env *env, const char *stem, vari
     }
     const struct variant *best = pick(env, stem, ranked);
     if (!best) {
-        g_auto(GStrv) names = variant_names(stem);
+        g_auto(GStrv) names = variant_names(stem, &env->device->features);
         g_autofree char *known = g_strjoinv(", ", names);
         g_set_error(error, EFFDET_ERROR, EFFDET_ERROR_BAD_VALUE,
                     "EFFDET_VARIANT wants '%s' of '%s', which has: %s", forced, stem, known);

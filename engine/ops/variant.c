@@ -223,14 +223,17 @@ const struct variant *variant_find(const struct variant *variants, const char *t
     return NULL;
 }
 
-char **variant_names(const char *stem)
+char **variant_names(const char *stem, const struct device_features *features)
 {
     static const char *const forms[] = {"buffer", "texel"};
+    const gsize n_forms = features && !features->texel ? 1 : G_N_ELEMENTS(forms);
     g_autoptr(GStrvBuilder) names = g_strv_builder_new();
     const struct variant *variants = variants_of(class_plan(CLASS_CPU_OLD), stem);
-    for (gsize f = 0; f < G_N_ELEMENTS(forms) && variants; f++) {
+    for (gsize f = 0; f < n_forms && variants; f++) {
         for (const struct variant *v = variants; v->tile; v++) {
-            if (variant_find(variants, v->tile) == v) { // not again for another workgroup size
+            const bool runs = !features || !v->address || features->address;
+            // not again for another workgroup size
+            if (runs && variant_find(variants, v->tile) == v) {
                 g_autofree char *name =
                     *v->tile ? g_strconcat(forms[f], "_", v->tile, NULL) : g_strdup(forms[f]);
                 g_strv_builder_add(names, name);

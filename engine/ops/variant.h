@@ -44,8 +44,8 @@ const struct variant *variants_of(const struct class_plan *plan, const char *ste
 // Estimated time of `groups` workgroups of a variant that do `terms` multiply-adds for each result.
 double variant_cost(const struct class_plan *plan, const struct variant *variant, double groups,
                     double terms);
-// "texel_16x4", "buffer_16x4", ...: every name that EFFDET_VARIANT takes for a stem.
-// NULL-terminated, owned; empty for an unknown stem.
-char **variant_names(const char *stem);
+// "texel_16x4", "buffer_16x4", ...: the names that EFFDET_VARIANT takes for a stem, of what a device
+// with these features can run (NULL: all). NULL-terminated, owned; empty for an unknown stem.
+char **variant_names(const char *stem, const struct device_features *features);
 // The first row of a list that starts at `variants` and has this tile, or NULL.
 const struct variant *variant_find(const struct variant *variants, const char *tile);

@@ -372,12 +372,9 @@ void op_test_forms(const char *stem, op_form_func check, const void *data)
     if (!op_test_device()) {
         return;
     }
-    g_auto(GStrv) names = variant_names(stem);
+    g_auto(GStrv) names = variant_names(stem, &device->features);
     for (int half = 0; half <= device->features.storage16; half++) {
         for (char **name = names; *name; name++) {
-            if (g_str_has_prefix(*name, "texel") && !device->features.texel) {
-                continue;
-            }
             struct op_form form = {*name, half};
             check(&form, data);
         }

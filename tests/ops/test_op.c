@@ -12,12 +12,28 @@ static const struct op_form buffer_form = {"buffer", false};
 static void test_names(void)
 {
     for (int op = 0; op < N_OPS && op_table[op].stem; op++) {
-        g_auto(GStrv) names = variant_names(op_table[op].stem);
+        g_auto(GStrv) names = variant_names(op_table[op].stem, NULL);
         g_assert_cmpint((int)g_strv_length(names), >=, 2);
         g_assert_true(g_str_has_prefix(names[0], "buffer"));
     }
-    g_auto(GStrv) none = variant_names("nothing");
+    g_auto(GStrv) none = variant_names("nothing", NULL);
     g_assert_cmpint((int)g_strv_length(none), ==, 0);
+}
+
+// What a device lacks is not listed for it.
+static void test_lacking(void)
+{
+    const struct device_features none = {0}, address = {.address = true}, texel = {.texel = true};
+    g_auto(GStrv) plain = variant_names("pointwise", &none);
+    g_auto(GStrv) by_address = variant_names("pointwise", &address);
+    g_auto(GStrv) texels = variant_names("pointwise", &texel);
+    g_assert_true(g_strv_contains((const char *const *)plain, "buffer_16x4"));
+    g_assert_false(g_strv_contains((const char *const *)plain, "texel_16x4"));
+    g_assert_false(g_strv_contains((const char *const *)plain, "buffer_address64x1"));
+    g_assert_true(g_strv_contains((const char *const *)by_address, "buffer_address64x1"));
+    g_assert_false(g_strv_contains((const char *const *)by_address, "texel_address64x1"));
+    g_assert_true(g_strv_contains((const char *const *)texels, "texel_16x4"));
+    g_assert_false(g_strv_contains((const char *const *)texels, "texel_address64x1"));
 }
 
 // Every row of every list is built in every form, and its name is one of those that can be forced.
@@ -28,7 +44,7 @@ static void test_builds(void)
         g_assert_cmpint(plan->device_class, ==, class);
         for (int op = 0; op < N_OPS && op_table[op].stem; op++) {
             const char *stem = op_table[op].stem;
-            g_auto(GStrv) names = variant_names(stem);
+            g_auto(GStrv) names = variant_names(stem, NULL);
             bool runs_anywhere = false; // every device has workgroups of 128
             for (const struct variant *v = variants_of(plan, stem); v->tile; v++) {
                 const char *kernel = g_str_has_suffix(stem, "depthwise") ? "_k5s2" : "";
@@ -137,6 +153,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/op/names", test_names);
+    g_test_add_func("/op/lacking", test_lacking);
     g_test_add_func("/op/builds", test_builds);
     g_test_add_func("/op/forced", test_forced);
     g_test_add_func("/op/pack", test_pack);
