@@ -44,19 +44,24 @@ def golden():
         return json.load(file)['pictures']
 
 
-def compare_golden(wanted, objects, min_iou, max_difference, from_score=0.3):
-    """Each object of either side from that score on has its partner on the other."""
-    def partner(box, score, others):
-        return any(iou(box, other) >= min_iou and abs(score - other_score) <= max_difference for other, other_score in others)
+def compare_golden(wanted, objects, min_iou, max_difference, margin=0.0, from_score=0.3):
+    """Each object of either side from that score on has its partner on the other. Where an object overlaps a stronger one by the threshold of
+    suppression within `margin`, either decision is right."""
+    def undecided(box, score, objects):
+        return any(other_score > score and abs(iou(box, other) - 0.5) < margin for other, other_score in objects)
+    def partner(box, score, own, others):
+        freed = any(other_score > score and iou(box, other) > 0.5 - margin and undecided(other, other_score, others) for other, other_score in others)
+        return freed or undecided(box, score, own) or any(
+            iou(box, other) >= min_iou and abs(score - other_score) <= max_difference for other, other_score in others)
     wanted = [(d['box'], d['score']) for d in wanted]
     found = [(corners(o), o['confidence']) for o in objects]
     for box, score in wanted:
-        assert score < from_score or partner(box, score, found), f'golden {box} {score} has no partner in {found}'
+        assert score < from_score or partner(box, score, wanted, found), f'golden {box} {score} has no partner in {found}'
     for box, score in found:
-        assert score < from_score or partner(box, score, wanted), f'found {box} {score} has no partner in {wanted}'
+        assert score < from_score or partner(box, score, found, wanted), f'found {box} {score} has no partner in {wanted}'
 
 
-def check_golden(min_iou, max_difference, *options):
+def check_golden(min_iou, max_difference, *options, margin=0.0):
     need_device()
     pictures = golden()
     paths = [os.path.join(PERSON, picture['file']) for picture in pictures]
@@ -64,7 +69,7 @@ def check_golden(min_iou, max_difference, *options):
     assert [line['image'] for line in lines] == paths
     for picture, line in zip(pictures, lines):
         assert (line['width'], line['height']) == (picture['width'], picture['height'])
-        compare_golden(picture['detections'], line['objects'], min_iou, max_difference)
+        compare_golden(picture['detections'], line['objects'], min_iou, max_difference, margin)
 
 
 def test_golden_fp32(folder):
@@ -74,7 +79,8 @@ def test_golden_fp32(folder):
 def test_golden_fp16(folder):
     if 'storage16' not in run('devices', '--json').json()['devices'][0]['features']:
         raise command.Skip('the device has no 16-bit storage')
-    check_golden(0.95, 0.02, '--precision', 'fp16')
+    # the codes of a box are off by some 2^-10 of their size, and so is its overlap
+    check_golden(0.95, 0.02, '--precision', 'fp16', margin=0.005)
 
 
 def test_golden_unfused(folder):

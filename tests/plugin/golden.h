@@ -18,8 +18,15 @@ GstSample *golden_picture(const gchar *name);
 GArray *golden_boxes(const gchar *name);
 // The boxes of a buffer as its metas say, in pixels of a width x height picture.
 GArray *golden_found(GstBuffer *buffer, double width, double height);
-// Every box of `wanted` from the score on has its like in `found`; aborts with both else.
-void golden_assert(const gchar *what, const GArray *wanted, const GArray *found, double from_score,
-                   double min_iou, double max_difference);
+// How much alike the boxes of two lists must be. margin: where boxes overlap a stronger one by the
+// threshold of suppression (0.5) within this, either decision is right; 0 where both come from the
+// same arithmetic on the same pixels.
+typedef struct {
+    double from_score, min_iou, max_difference, margin;
+} GoldenLimits;
+
+// Every box of either list from the score on has its like in the other; aborts with it else.
+void golden_assert(const gchar *what, const GArray *wanted, const GArray *found,
+                   const GoldenLimits *limits);
 // A copy with padded rows and a GstVideoMeta that says so.
 GstBuffer *golden_padded(GstBuffer *buffer, const GstVideoInfo *info, guint padding);
