@@ -4,15 +4,7 @@
 //   -DKERNEL=3 -DSTRIDE=1 -DROWS=4 -DCOLS=2
 #define INTERFACE_DEPTHWISE
 #include "access.glsl"
-#if ADDRESS
-#extension GL_EXT_buffer_reference : require
-struct depthwise_block {
-    vec4 tap[KERNEL * KERNEL];
-    vec4 bias;
-};
-// [C / 4], 32-bit whatever the precision
-layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer depthwise_weights { depthwise_block blocks[]; };
-#endif
+#include "depthwise_weights.glsl"
 #include "interface.h"
 #include "activation.glsl"
 #define SPAN ((COLS - 1) * STRIDE + KERNEL) // input columns of a tile

@@ -54,6 +54,7 @@
 #include "interface_frame.h"
 #include "interface_net.h"
 #include "interface_expand.h"
+#include "interface_sums.h"
 
 // ---- ceiling
 #define CEILING_SPEC_COPY 0 // copy, else multiply and add

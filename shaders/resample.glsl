@@ -1,8 +1,9 @@
 // SPDX-FileCopyrightText: effdet contributors
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Inputs of a weighted sum at the size of its output, for kernels that know each input's way only when they run or by a constant each.
-layout(constant_id = SEPARABLE_SPEC_SYMMETRIC) const bool SYMMETRIC = false; // pool padding before the first row: symmetric, else SAME
-layout(constant_id = SEPARABLE_SPEC_ZERO) const bool ZERO = false;           // cells outside count as 0 in a pool, else not at all
+// RESAMPLE_SPEC_SYMMETRIC, RESAMPLE_SPEC_ZERO: ids of the two constants here.
+layout(constant_id = RESAMPLE_SPEC_SYMMETRIC) const bool SYMMETRIC = false; // pool padding before the first row: symmetric, else SAME
+layout(constant_id = RESAMPLE_SPEC_ZERO) const bool ZERO = false;           // cells outside count as 0 in a pool, else not at all
 
 ivec2 unpack_size(uint size)
 {

@@ -5,6 +5,8 @@
 // includes this one declares: sum_inputs() and store_result(). Weight addresses are uniform where GROUPS is 1.
 //   -DCHANNELS=32 -DROWS=1    register tile: output channels x pixels of a column
 #include "activation.glsl"
+#define RESAMPLE_SPEC_SYMMETRIC SEPARABLE_SPEC_SYMMETRIC
+#define RESAMPLE_SPEC_ZERO SEPARABLE_SPEC_ZERO
 #include "resample.glsl"
 #define BLOCKS (CHANNELS / 4)
 #define TILE_HEIGHT (SEPARABLE_TILE * ROWS)

@@ -104,7 +104,7 @@ static bool is_expansion(const struct pass *pass, const struct node *pointwise,
     uint64_t elements =
         4 * (uint64_t)channel_blocks(expanded->channels) * (uint64_t)expanded->pixels;
     return pointwise->scale < 0 && pointwise->residual < 0 && pointwise->partial < 0 &&
-           pointwise->n_parts == 1 && depthwise->n_parts == 1 && !depthwise->sums &&
+           pointwise->n_parts == 1 && depthwise->n_parts == 1 &&
            pointwise->n_bn == depthwise->n_bn && pointwise->n_bn <= 1 &&
            pointwise->bn_eps == depthwise->bn_eps && expanded->n_levels == 1 &&
            elements >= pass->options->expand_elements && binds_whole(pass, input, input->channels);

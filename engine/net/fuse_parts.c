@@ -9,7 +9,7 @@ static bool same_kind(const struct node *a, const struct node *b)
     return a->op == b->op && a->n_parts == 1 && b->n_parts == 1 && a->n_inputs == 1 &&
            b->n_inputs == 1 && a->parts[0].inputs == b->parts[0].inputs && a->kernel == b->kernel &&
            a->stride == b->stride && a->pad == b->pad && a->act == b->act && a->n_bn == b->n_bn &&
-           a->bn_eps == b->bn_eps && !a->sums && !b->sums;
+           a->bn_eps == b->bn_eps;
 }
 
 static bool stands_alone(const struct pass *pass, const struct node *node)

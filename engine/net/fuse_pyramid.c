@@ -130,8 +130,8 @@ static bool bind_inputs(const struct pass *pass, const struct node *node)
 void fuse_sums(struct pass *pass, int index)
 {
     struct node *depthwise = graph_node(pass->graph, index);
-    if (depthwise->op != OP_DEPTHWISE || depthwise->sums || depthwise->n_parts > 1 ||
-        depthwise->kernel != 3 || depthwise->stride != 1 || depthwise->partial >= 0) {
+    if (depthwise->op != OP_DEPTHWISE || depthwise->n_parts > 1 || depthwise->kernel != 3 ||
+        depthwise->stride != 1 || depthwise->partial >= 0) {
         return;
     }
     int from;
@@ -142,6 +142,7 @@ void fuse_sums(struct pass *pass, int index)
         fits = sum->resample[i] != RESAMPLE_MAXPOOL || sum->pad == depthwise->pad;
     }
     if (fits) {
+        depthwise->op = OP_SUM_DEPTHWISE;
         take_sum(depthwise, sum);
         kill_node(pass, from);
     }
@@ -155,7 +156,9 @@ void fuse_separable(struct pass *pass, int index)
         return;
     }
     int from;
-    const struct node *depthwise = sole_producer(pass, pointwise->inputs[0], OP_DEPTHWISE, &from);
+    const int value = pointwise->inputs[0];
+    const struct node *depthwise = sole_producer(pass, value, OP_SUM_DEPTHWISE, &from);
+    depthwise = depthwise ? depthwise : sole_producer(pass, value, OP_DEPTHWISE, &from);
     if (!depthwise || !bind_inputs(pass, depthwise) || depthwise->kernel != 3 ||
         depthwise->stride != 1 || depthwise->partial >= 0 || depthwise->act != ACT_NONE ||
         depthwise->n_bn > 0 || depthwise->parts[0].bias[0] ||

@@ -47,6 +47,7 @@ enum op {
     OP_NODE,      // activation(sum of a_i * resample_i(x_i)): add, fuse, resample, pool, activation
     OP_SEPARABLE, // depthwise 3x3 stride 1, then pointwise (fused graph only, as is the next)
     OP_EXPAND_DEPTHWISE, // pointwise, then depthwise, and its partial sums (likewise)
+    OP_SUM_DEPTHWISE,    // what a NODE does, then depthwise 3x3 stride 1 (likewise)
     OP_CHAIN,            // several nodes on tiny maps, one after the other in one workgroup
     N_OPS
 };
@@ -87,7 +88,7 @@ struct node {
     char expand[NAME_SIZE], expand_bias[NAME_SIZE]; // FC2 [C][squeeze]
     int squeeze;                                    // width of FC1
     double divisor; // the sum of `partial` over its pixels is divided by this
-    // NODE; DEPTHWISE and SEPARABLE when `sums`: they convolve act_in(sum of a_i * resample_i(x_i))
+    // NODE: act(sum of a_i * resample_i(x_i)); SUM_DEPTHWISE, SEPARABLE when `sums`: act_in(...)
     bool sums;
     enum resample resample[MAX_INPUTS];
     enum fusion fusion; // FUSION_SUM: all factors 1
@@ -113,7 +114,7 @@ void graph_free(struct graph **graph);
 // activation and levels that share weights: what a device has kernels for and gains by.
 struct fuse_options {
     bool parts;           // convolutions of one input, and both branches of the heads, side by side
-    bool sums;            // DEPTHWISE that forms the weighted sum before it
+    bool sums;            // SUM_DEPTHWISE
     bool separable;       // SEPARABLE, with the weighted sum before it
     int chain_pixels;     // CHAIN: pixels of the largest map; 0: none
     int squeeze_products; // SQUEEZE in the POINTWISE after it, if FC1 has so many weights
@@ -128,8 +129,7 @@ void graph_order(struct graph *graph);
 // values that are not is_float.
 void graph_plan(struct graph *graph, int element_bytes);
 
-// Calls visit() for every value that a node touches, those of its steps included. A view counts as
-// itself.
+// Calls visit() for every value that a node and its steps touch. A view counts as itself.
 typedef void (*graph_visit_func)(int value, bool write, void *data);
 void graph_visit(const struct graph *graph, const struct node *node, graph_visit_func visit,
                  void *data);

@@ -43,6 +43,8 @@ bool op_node_prepare(struct op_env *env, const struct node *node, GError **error
 bool op_separable_prepare(struct op_env *env, const struct node *node, GError **error) WARN_UNUSED;
 bool op_expand_depthwise_prepare(struct op_env *env, const struct node *node,
                                  GError **error) WARN_UNUSED;
+bool op_sum_depthwise_prepare(struct op_env *env, const struct node *node,
+                              GError **error) WARN_UNUSED;
 bool op_chain_prepare(struct op_env *env, const struct node *node, GError **error) WARN_UNUSED;
 
 // --- helpers (op.c)

@@ -39,6 +39,9 @@ bool op_pointwise_squeeze_dispatch(struct op_env *env, const struct node *node,
                                    GError **error) WARN_UNUSED;
 bool op_node_dispatch(struct op_env *env, const struct node *node, const float factors[MAX_INPUTS],
                       GError **error) WARN_UNUSED;
+bool op_sum_depthwise_dispatch(struct op_env *env, const struct node *node,
+                               const struct folded *folded, const float factors[MAX_INPUTS],
+                               GError **error) WARN_UNUSED;
 // How many partial sums a depthwise convolution leaves for each channel in a value of this size:
 // one a tile, or one a workgroup.
 int op_partials(const struct op_env *env, int value);

@@ -116,6 +116,11 @@ static const struct variant separable[] = {{"32x1", 32, 1, 1, 64, 100}, {"16x2",
                                            {"16x1", 16, 1, 1, 128, 80}, {"8x1", 8, 1, 1, 128, 65},
                                            {"8x1", 8, 1, 1, 64, 65},    {NULL}};
 
+// Sums and depthwise convolution in one are made for CPUs, whose vectors have eight lanes; the
+// number of rows is chosen by op_sum_depthwise.c.
+static const struct variant sum_depthwise[] = {
+    {"address4", 4, 1, 4, 8, 3, 0, 0, true}, {"4", 4, 1, 4, 8, 2}, {NULL}};
+
 static const struct variant plain[] = {{"", 4, 1, 1, 64, 1}, {NULL}};
 
 // class, fp16, texel, group_partial, units, group_ns, node_blocks, lists
@@ -153,7 +158,7 @@ const struct class_plan *plan_for(const struct device *device, bool cpu_plan)
 
 const struct fuse_options *fusion_for(const struct class_plan *plan)
 {
-    static const struct fuse_options cpu = {.parts = true};
+    static const struct fuse_options cpu = {.parts = true, .sums = true};
     // what is expanded comes from memory twice where no cache keeps it; one workgroup does a chain,
     // every workgroup all of a squeeze-excite: only where they are small
     static const struct fuse_options gpu = {.parts = true,
@@ -209,6 +214,9 @@ const struct variant *variants_of(const struct class_plan *plan, const char *ste
     }
     if (g_str_equal(stem, "separable")) {
         return separable;
+    }
+    if (g_str_equal(stem, "sum_depthwise")) {
+        return sum_depthwise;
     }
     return g_strv_contains(plain_stems, stem) ? plan->plain : NULL;
 }

@@ -81,7 +81,7 @@ bool fold_node(struct checkpoint *checkpoint, const struct graph *graph, const s
                struct folded *folded, GError **error)
 {
     int outputs = graph_value(graph, node->output)->channels;
-    bool depthwise = node->op == OP_DEPTHWISE;
+    bool depthwise = node->op == OP_DEPTHWISE || node->op == OP_SUM_DEPTHWISE;
     *folded = (struct folded){
         .n_levels = MAX(1, node->n_bn),
         .outputs = outputs,

@@ -16,8 +16,8 @@ struct folded {
     float *bias;  // [n_levels][outputs]; zeros where the network has none
     float *scale; // [n_levels][outputs], or NULL when n_levels == 1 (folded into weight)
 };
-// Reads and folds the weights of a STEM, POINTWISE or DEPTHWISE node, or the pointwise half of a
-// SEPARABLE one. Its parts are stacked: outputs = channels of the node's output, in which those
+// Reads and folds the weights of a STEM, POINTWISE, DEPTHWISE or SUM_DEPTHWISE node, or the
+// pointwise half of a SEPARABLE one. Its parts are stacked: outputs = channels of the node's output, in which those
 // between the parts are zero.
 bool fold_node(struct checkpoint *checkpoint, const struct graph *graph, const struct node *node,
                struct folded *folded, GError **error) WARN_UNUSED;

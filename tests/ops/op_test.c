@@ -367,6 +367,38 @@ void op_test_end(struct op_test *test)
     g_free(test->name);
 }
 
+static struct ref_tensor resample(const struct node *node, int i, const struct ref_tensor *x,
+                                  int height, int width)
+{
+    struct ref_tensor copy;
+    switch (node->resample[i]) {
+    case RESAMPLE_NEAREST:
+        return ref_nearest(x, height, width);
+    case RESAMPLE_BILINEAR:
+        return ref_bilinear(x, height, width);
+    case RESAMPLE_MAXPOOL:
+        return ref_maxpool(x, node->pad, node->pool_padding);
+    default:
+        copy = ref_new(x->c, x->h, x->w);
+        ref_add(&copy, x);
+        return copy;
+    }
+}
+
+struct ref_tensor op_test_weighted_sum(const struct node *node, const float *factors,
+                                       const struct ref_tensor *const *x, int height, int width)
+{
+    struct ref_tensor sum = ref_new(x[0]->c, height, width);
+    for (int i = 0; i < node->n_inputs; i++) {
+        struct ref_tensor part = resample(node, i, x[i], height, width);
+        for (int j = 0; j < sum.c * height * width; j++) {
+            sum.data[j] += (double)factors[i] * part.data[j];
+        }
+        ref_free(&part);
+    }
+    return sum;
+}
+
 void op_test_forms(const char *stem, op_form_func check, const void *data)
 {
     if (!op_test_device()) {

@@ -55,6 +55,11 @@ void op_test_compare(const struct op_test *test, const struct ref_tensor *got,
                      const struct ref_tensor *want, double relative);
 void op_test_end(struct op_test *test);
 
+// The sum of factors[i] * x[i] resampled to height x width as a node (NODE, SUM_DEPTHWISE) does it,
+// by the naive references, without activation.
+struct ref_tensor op_test_weighted_sum(const struct node *node, const float *factors,
+                                       const struct ref_tensor *const *x, int height, int width);
+
 // Calls check(form, data) for every variant of a stem in both precisions.
 typedef void (*op_form_func)(const struct op_form *form, const void *data);
 void op_test_forms(const char *stem, op_form_func check, const void *data);

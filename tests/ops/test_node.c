@@ -20,38 +20,6 @@ struct shape {
     bool windows;
 };
 
-static struct ref_tensor resample(const struct shape *shape, int i, const struct ref_tensor *x)
-{
-    struct ref_tensor copy;
-    switch (shape->inputs[i].resample) {
-    case RESAMPLE_NEAREST:
-        return ref_nearest(x, shape->height, shape->width);
-    case RESAMPLE_BILINEAR:
-        return ref_bilinear(x, shape->height, shape->width);
-    case RESAMPLE_MAXPOOL:
-        return ref_maxpool(x, shape->pad, shape->padding);
-    default:
-        copy = ref_new(x->c, x->h, x->w);
-        ref_add(&copy, x);
-        return copy;
-    }
-}
-
-static struct ref_tensor reference(const struct shape *shape, const struct ref_tensor *const *x,
-                                   const float *factors)
-{
-    struct ref_tensor sum = ref_new(shape->channels, shape->height, shape->width);
-    for (int i = 0; i < shape->n_inputs; i++) {
-        struct ref_tensor part = resample(shape, i, x[i]);
-        for (int j = 0; j < sum.c * sum.h * sum.w; j++) {
-            sum.data[j] += (double)factors[i] * part.data[j];
-        }
-        ref_free(&part);
-    }
-    ref_activation(&sum, shape->act);
-    return sum;
-}
-
 static void run_shape(const struct op_form *form, const struct shape *shape)
 {
     struct op_test test;
@@ -92,7 +60,10 @@ static void run_shape(const struct op_form *form, const struct shape *shape)
     g_assert_true(ok);
     g_assert_cmpint((int)test.env.dispatches->len > 1, ==, shape->windows);
     op_test_run(&test, &y, 1);
-    struct ref_tensor want = reference(shape, inputs, factors), got = op_test_read(&test, y);
+    struct ref_tensor want =
+        op_test_weighted_sum(&node, factors, inputs, shape->height, shape->width);
+    struct ref_tensor got = op_test_read(&test, y);
+    ref_activation(&want, shape->act);
     op_test_compare(&test, &got, &want, TOLERANCE);
     ref_free(&want);
     ref_free(&got);
@@ -185,9 +156,8 @@ static void check_pyramid(const struct op_form *form, const void *data)
     op_test_compare(&test, &got, &want, TOLERANCE);
     struct ref_tensor low = op_test_level(&test, x, input, 0);
     struct ref_tensor high = op_test_level(&test, x, input, 1);
-    struct shape shape = {5, 6, channels, 2, {{5, 6, NONE}, {9, 11, POOL}}};
-    struct ref_tensor want_view =
-        reference(&shape, (const struct ref_tensor *const[]){&high, &low}, factors);
+    struct ref_tensor want_view = op_test_weighted_sum(
+        &view, factors, (const struct ref_tensor *const[]){&high, &low}, 5, 6);
     struct ref_tensor got_view = op_test_read(&test, view_y);
     op_test_compare(&test, &got_view, &want_view, TOLERANCE);
     ref_free(&want);

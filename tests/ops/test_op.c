@@ -44,10 +44,12 @@ static void test_builds(void)
         g_assert_cmpint(plan->device_class, ==, class);
         for (int op = 0; op < N_OPS && op_table[op].stem; op++) {
             const char *stem = op_table[op].stem;
+            const bool has_kernels =
+                g_str_equal(stem, "depthwise") || g_str_equal(stem, "expand_depthwise");
             g_auto(GStrv) names = variant_names(stem, NULL);
             bool runs_anywhere = false; // every device has workgroups of 128
             for (const struct variant *v = variants_of(plan, stem); v->tile; v++) {
-                const char *kernel = g_str_has_suffix(stem, "depthwise") ? "_k5s2" : "";
+                const char *kernel = has_kernels ? "_k5s2" : "";
                 g_autofree char *suffix = g_strconcat(kernel, *v->tile ? "_" : "", v->tile, NULL);
                 for (int form = 0; form < 4; form++) {
                     char name[64];

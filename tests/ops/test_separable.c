@@ -102,35 +102,14 @@ static void step_finish(struct step *step)
     }
 }
 
-static struct ref_tensor resample(const struct separable *separable, int i,
-                                  const struct ref_tensor *x, int height, int width)
-{
-    struct ref_tensor copy;
-    switch (separable->resample[i]) {
-    case RESAMPLE_NEAREST:
-        return ref_nearest(x, height, width);
-    case RESAMPLE_BILINEAR:
-        return ref_bilinear(x, height, width);
-    case RESAMPLE_MAXPOOL:
-        return ref_maxpool(x, separable->pad, separable->pool_padding);
-    default:
-        copy = ref_new(x->c, x->h, x->w);
-        ref_add(&copy, x);
-        return copy;
-    }
-}
-
 static struct ref_tensor weighted_sum(const struct separable *separable,
                                       const struct ref_tensor *const *x, int height, int width)
 {
-    struct ref_tensor sum = ref_new(x[0]->c, height, width);
-    for (int i = 0; i < separable->n_inputs; i++) {
-        struct ref_tensor part = resample(separable, i, x[i], height, width);
-        for (int j = 0; j < sum.c * height * width; j++) {
-            sum.data[j] += (double)separable->factors[i] * part.data[j];
-        }
-        ref_free(&part);
-    }
+    struct node node = {.n_inputs = separable->n_inputs,
+                        .pad = separable->pad,
+                        .pool_padding = separable->pool_padding};
+    memcpy(node.resample, separable->resample, sizeof node.resample);
+    struct ref_tensor sum = op_test_weighted_sum(&node, separable->factors, x, height, width);
     ref_activation(&sum, separable->act_in);
     return sum;
 }
