@@ -84,6 +84,7 @@ bool network_init(struct network *network, struct device *device, struct checkpo
         .tuning = options->tuning,
         .arena = &network->arena,
         .weights = &network->weights,
+        .maxima = &network->maxima,
         .packed = g_byte_array_new(),
         .dispatches = network->dispatches,
     };
@@ -101,6 +102,8 @@ bool network_init(struct network *network, struct device *device, struct checkpo
     GByteArray *packed = network->env.packed;
     if (!buffer_init(&network->weights, device, packed->len, MEMORY_DEVICE, error) ||
         !buffer_write(&network->weights, device, 0, packed->data, packed->len, error) ||
+        (network->maxima.bytes > 0 && !buffer_init(&network->maxima.buffer, device,
+                                                   network->maxima.bytes, MEMORY_DEVICE, error)) ||
         !kernels_join(network->kernels, error)) {
         goto error;
     }
@@ -125,6 +128,7 @@ void network_finish(struct network *network)
     }
     buffer_finish(&network->arena, network->device);
     buffer_finish(&network->weights, network->device);
+    buffer_finish(&network->maxima.buffer, network->device);
     kernels_free(&network->kernels);
     graph_free(&network->graph);
     g_clear_pointer(&network->dispatches, g_array_unref);

@@ -4,7 +4,7 @@
 // between the normalised input and the head outputs. No frames and no command buffers here.
 #pragma once
 
-#include "ops/op.h"
+#include "ops/maxima.h"
 #include "ops/tuning.h"
 
 struct network {
@@ -12,6 +12,7 @@ struct network {
     struct kernels *kernels; // owned
     struct graph *graph;
     struct buffer arena, weights;
+    struct maxima maxima;
     struct op_env env;  // what further operations (preprocess, decode) are prepared with
     GArray *dispatches; // struct dispatch
 };

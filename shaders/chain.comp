@@ -30,6 +30,10 @@ void store_result(uint task, uint block, ivec2 at, ivec2 y_size, vec4 result)
     STORE(arena, tasks[task].y_first + block * tasks[task].y_pitch + uint(at.y * y_size.x + at.x), result);
 }
 
+void end_pixel(uint task, uint row, ivec2 at, ivec2 y_size)
+{
+}
+
 void sum_only(uint task)
 {
     const ivec2 y_size = unpack_size(tasks[task].size);

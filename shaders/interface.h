@@ -53,6 +53,7 @@
 
 #include "interface_frame.h"
 #include "interface_net.h"
+#include "interface_separable.h"
 #include "interface_expand.h"
 #include "interface_sums.h"
 

@@ -52,6 +52,7 @@ PUSH_END(preprocess_push)
 #define DECODE_GATHER 4    // list it if it is kept
 #define DECODE_LOCAL 64    // invocations of a workgroup
 #define DECODE_BLOCKS 8    // channel blocks of an invocation (32 bits of a mask)
+#define DECODE_QUADS 8     // times four tiles of an invocation that goes through the maxima (32 bits of a mask)
 #define DECODE_ITEMS 8     // anchors of an invocation that goes through the best of each anchor
 #define DECODE_BINS 65536
 #define DECODE_SHAPES 128  // anchors of a cell at most
@@ -80,7 +81,7 @@ struct decode_record {
 UNIFORM_BEGIN(decode_params, 0)
     UINT threshold_key, threshold_key_half; // key of the lowest logit that passes, in either storage precision
     FLOAT threshold;                        // this logit or less: a first test
-    UINT unused;
+    UINT threshold_key_maximum;             // key below that of any result that may be stored as a logit that passes, in either precision
     VEC4(level, LEVELS_MAX)                 // first pixel, width, stride x, stride y
     VEC4(level_scale, LEVELS_MAX)           // anchor scale * stride, x and y
     VEC4(shape, DECODE_SHAPES)              // size of the anchors of a cell, x and y, in units of level_scale
@@ -97,5 +98,7 @@ PUSH_BEGIN(decode_push)
     UINT shift;                             // index >> shift < DECODE_BINS
     UINT best_first;                        // word of the scratch memory: key and class of the best of each anchor
     UINT levels;
+    UINT quads, columns;                    // maxima: rows * columns / 4, and those of a row
+    UINT lanes, tile_pixels, tile_blocks;   // as in struct maxima
 PUSH_END(decode_push)
 #endif

@@ -28,6 +28,7 @@ PUSH_END(stem_push)
 #define POINTWISE_SPEC_SQUEEZE_ACTIVATION 9
 #define POINTWISE_SPEC_MEANS 10
 #define POINTWISE_SPEC_HIDDEN 11
+#define POINTWISE_SPEC_MAXIMA 12
 #if defined(INTERFACE_POINTWISE) || defined(__STDC_VERSION__)
 PUSH_BEGIN(pointwise_push)
     ADDRESS_OF(pointwise_weights, weights)
@@ -119,32 +120,4 @@ PUSH_BEGIN(node_push)
     UINT x_size[NODE_INPUTS]; // sizes: width << 16 | height
     FLOAT factor[NODE_INPUTS];
 PUSH_END(node_push)
-#endif
-
-// ---- separable, chain
-#define SEPARABLE_SPEC_INPUT_ACTIVATION 2
-#define SEPARABLE_SPEC_GROUPS 3
-#define SEPARABLE_SPEC_SYMMETRIC 4
-#define SEPARABLE_SPEC_ZERO 5
-#define SEPARABLE_SPEC_RESAMPLE 6 // and the next three: one an input
-#define SEPARABLE_TILE 8          // pixels of a tile in a row, and rows for each row of a register tile
-#define SEPARABLE_TASKS 16
-#if defined(INTERFACE_SEPARABLE) || defined(__STDC_VERSION__)
-// One part of one level of a pyramid, or one step of a chain. A multiple of 16 bytes.
-struct separable_task {
-    UINT group_first, tiles, tiles_x;   // workgroups: the first, and the tiles of an output range
-    UINT size;                          // output width << 16 | height
-    UINT outputs, padded;               // blocks of four channels: results, and in the weights
-    UINT depthwise_first, pointwise_first, affine_first; // elements of the weights, vectors of the table
-    UINT y_first, y_pitch;
-    UINT plain;                         // chain: 1 = the sum itself is the result
-    UINT x_first[NODE_INPUTS], x_pitch[NODE_INPUTS];
-    UINT x_size[NODE_INPUTS];           // width << 16 | height
-    UINT resample[NODE_INPUTS];
-    FLOAT factor[NODE_INPUTS];
-};
-PUSH_BEGIN(separable_push)
-    UINT groups, tasks;
-    UINT inputs;                        // blocks of four channels
-PUSH_END(separable_push)
 #endif

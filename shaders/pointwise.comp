@@ -76,6 +76,7 @@ void main()
     if (TAIL > 0)
         add(push.k_count - 1);
 
+    start_results();
     [[unroll]] for (uint p = 0; p < PIXELS; p++) {
         if (first + p * local >= push.pixels)
             continue;
@@ -86,4 +87,7 @@ void main()
             finish(pixel[p], block + b, level, sum[p * BLOCKS + b]);
         }
     }
+#if !SQUEEZE
+    leave_maximum(gl_WorkGroupID.y, gl_GlobalInvocationID.x, gl_NumWorkGroups.x * local);
+#endif
 }

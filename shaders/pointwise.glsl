@@ -9,6 +9,7 @@ layout(buffer_reference) buffer pointwise_weights;
 #endif
 #include "interface.h"
 #include "activation.glsl"
+#include "maxima.glsl"
 #if ADDRESS
 struct pointwise_trip {
     vec4 value[POINTWISE_TRIP * CHANNELS]; // [CHANNELS / 4][inputs of the trip][4 outputs]; the last trip of a row may not fill it
@@ -52,6 +53,15 @@ void find_factors()
 #else
 INPUT_FLOAT(4, factors);  // [inputs / 4][4]
 #define FACTOR(block) LOAD_FLOAT(factors, block)
+layout(constant_id = POINTWISE_SPEC_MAXIMA) const bool MAXIMA = false; // leave the largest of each invocation's results
+layout(set = 0, binding = 6, std430) writeonly buffer Maxima { uint maxima[]; }; // [rows of tiles][invocations along pixels]
+
+// row: of tiles of channels. column: of `columns` invocations side by side along pixels
+void leave_maximum(uint row, uint column, uint columns)
+{
+    if (MAXIMA)
+        maxima[row * columns + column] = largest_key();
+}
 #endif
 
 uint level_of(uint pixel)
@@ -76,6 +86,10 @@ void finish(uint pixel, uint block, uint level, vec4 sum)
         result = activate(result + LOAD_FLOAT(table, entry));
         if (RESIDUAL)
             result += LOAD(residual, push.residual_first + block * push.residual_pitch + pixel);
+#if !SQUEEZE
+        if (MAXIMA)
+            note_result(result);
+#endif
     }
     STORE(y, at, result);
 }

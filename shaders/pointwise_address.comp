@@ -69,8 +69,11 @@ void main()
 
     if (ACCUMULATE && first + gl_LocalInvocationID.x > last)
         return; // else the last pixel's sums would be added twice
+    const uint columns = gl_NumWorkGroups.x * local;
+    start_results();
     if (LEVELS == 1) {
         finish_tile(pixel, block, end, 0);
+        leave_maximum(gl_WorkGroupID.y, gl_GlobalInvocationID.x, columns);
         return;
     }
     // one trip for nearly every workgroup: that keeps the level, and with it the addresses in the table, uniform
@@ -83,4 +86,5 @@ void main()
         if (level > last_level)
             break;
     }
+    leave_maximum(gl_WorkGroupID.y, gl_GlobalInvocationID.x, columns);
 }

@@ -72,6 +72,7 @@ void main()
     }
 
     const uint block = tile_block + column * BLOCKS;
+    start_results();
     [[unroll]] for (uint p = 0; p < PIXELS; p++) {
         const uint pixel = first + p * LANES + lane;
         if (pixel >= push.pixels)
@@ -82,4 +83,5 @@ void main()
                 finish(pixel, block + b, level, sum[p * BLOCKS + b]);
         }
     }
+    leave_maximum(gl_WorkGroupID.y * ACROSS + column, gl_WorkGroupID.x * LANES + lane, gl_NumWorkGroups.x * LANES);
 }

@@ -8,6 +8,7 @@
 #include "access.glsl"
 #include "interface.h"
 #include "separable.glsl"
+#include "maxima.glsl"
 
 layout(constant_id = SEPARABLE_SPEC_RESAMPLE + 0) const uint RESAMPLE_0 = RESAMPLING_NONE;
 layout(constant_id = SEPARABLE_SPEC_RESAMPLE + 1) const uint RESAMPLE_1 = RESAMPLING_ABSENT;
@@ -19,6 +20,8 @@ OUTPUT(3, y);  // [outputs / 4][y_pitch][4]
 INPUT(4, x1);
 INPUT(5, x2);
 INPUT(6, x3);
+layout(constant_id = SEPARABLE_SPEC_MAXIMA) const bool MAXIMA = false;
+layout(set = 0, binding = 7, std430) writeonly buffer Maxima { uint maxima[]; }; // [rows of BLOCKS channel blocks][maxima_pitch]
 DEFINE_SAMPLE(sample_0, x0)
 DEFINE_SAMPLE(sample_1, x1)
 DEFINE_SAMPLE(sample_2, x2)
@@ -43,6 +46,17 @@ vec4 sum_inputs(uint task, uint block, ivec2 at, ivec2 y_size)
 void store_result(uint task, uint block, ivec2 at, ivec2 y_size, vec4 result)
 {
     STORE(y, tasks[task].y_first + block * tasks[task].y_pitch + uint(at.y * y_size.x + at.x), result);
+    if (MAXIMA)
+        note_result(result);
+}
+
+void end_pixel(uint task, uint row, ivec2 at, ivec2 y_size)
+{
+    if (MAXIMA && task < push.maxima_tasks) {
+        const uint pixel = tasks[task].y_first - tasks[0].y_first + uint(at.y * y_size.x + at.x); // of all levels
+        maxima[row * push.maxima_pitch + pixel] = largest_key();
+        start_results();
+    }
 }
 
 void main()
@@ -54,5 +68,6 @@ void main()
     for (uint t = 1; t < push.tasks; t++)
         task += uint(group >= tasks[t].group_first);
     const uint rest = group - tasks[task].group_first, split = rest / tasks[task].tiles;
+    start_results();
     convolve(task, rest - split * tasks[task].tiles, split);
 }

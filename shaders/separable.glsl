@@ -41,6 +41,7 @@ vec4 sums[BLOCKS * ROWS];
 
 vec4 sum_inputs(uint task, uint block, ivec2 at, ivec2 y_size);
 void store_result(uint task, uint block, ivec2 at, ivec2 y_size, vec4 result);
+void end_pixel(uint task, uint row, ivec2 at, ivec2 y_size); // row: of BLOCKS channel blocks, all of which are stored
 
 void fill_halo(uint task, uint slab, uint count, ivec2 origin, ivec2 y_size)
 {
@@ -113,5 +114,6 @@ void convolve(uint task, uint tile, uint split)
                 store_result(task, first + b, at, y_size, activate(sums[r * BLOCKS + b] * affine[entry] + affine[entry + padded]));
             }
         }
+        end_pixel(task, first / BLOCKS, at, y_size);
     }
 }

@@ -71,9 +71,12 @@ void decode_fill(struct decode_params *params, const struct model *model, double
 {
     double score = score_threshold * (1.0 - 2e-7);
     float logit = (float)log(score / (1.0 - score)); // -inf for 0
+    // below it by more than rounding to fp16 and flushing its denormals adds to a result
+    float result = logit - (fabsf(logit) * 0x1p-9f + 0x1p-13f);
     *params = (struct decode_params){.threshold_key = key_of(logit),
                                      .threshold_key_half = key_half_of(logit),
-                                     .threshold = logit};
+                                     .threshold = logit,
+                                     .threshold_key_maximum = key_of(result)};
     int first = 0;
     for (int l = 0; l < model_levels(model); l++) {
         int height = level_size(model->input_height, model->arch.min_level + l);

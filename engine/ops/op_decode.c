@@ -6,6 +6,7 @@
 
 #include "effdet/effdet.h"
 #include "ops/launch.h"
+#include "ops/maxima.h"
 
 #include <string.h>
 
@@ -22,18 +23,18 @@ struct decode {
     int window; // channel blocks of a window
 };
 
-// input, output: without a buffer where the stage has none.
+// input, other: without a buffer where the stage has none.
 static bool emit(struct decode *decode, const char *stem, uint32_t mode, struct slice input,
-                 struct binding output, struct dispatch *dispatch, GError **error)
+                 struct binding other, struct dispatch *dispatch, GError **error)
 {
     static const char *const stages[] = {"append", "high", "low", "ties", "gather"};
     struct op_env *env = decode->env;
     bool reads = input.binding.buffer != NULL;
     bool texel = reads && op_use_texel(env, "decode", &input.binding, 1);
     struct kernel kernel = {
-        .n_bindings = output.buffer ? 4
-                      : reads       ? 3
-                                    : 2,
+        .n_bindings = other.buffer ? 4
+                      : reads      ? 3
+                                   : 2,
         .bindings = {BINDING_UNIFORM, BINDING_STORAGE,
                      !texel      ? BINDING_STORAGE
                      : env->half ? BINDING_TEXEL_F16
@@ -50,7 +51,7 @@ static bool emit(struct decode *decode, const char *stem, uint32_t mode, struct 
     dispatch->bindings[0] = decode->params;
     dispatch->bindings[1] = decode->scratch;
     dispatch->bindings[2] = input.binding;
-    dispatch->bindings[3] = output;
+    dispatch->bindings[3] = other;
     memcpy(dispatch->push, &decode->push, sizeof decode->push);
     dispatch->op = "decode";
     g_strlcpy(dispatch->variant, texel ? "texel" : "buffer", sizeof dispatch->variant);
@@ -94,6 +95,44 @@ static bool visit_logits(struct decode *decode, const char *stem, uint32_t mode,
         }
     }
     return true;
+}
+
+// Whether the class head's kernel leaves maxima, and what it leaves serves.
+static bool has_maxima(const struct decode *decode)
+{
+    const struct maxima *maxima = decode->env->maxima;
+    return maxima && maxima->rows > 0 && maxima->buffer.bytes >= maxima->bytes &&
+           decode->model->post.candidates != CANDIDATES_ARGMAX &&
+           decode->window == channel_blocks(decode->classes->channels);
+}
+
+static bool visit_maxima(struct decode *decode, GError **error)
+{
+    struct maxima *maxima = decode->env->maxima;
+    struct decode_push *push = &decode->push;
+    struct slice slice =
+        op_slice(decode->env, decode->env->graph->classes, 0, decode->window, false);
+    push->block_first = 0;
+    push->block_end = (uint32_t)decode->window;
+    push->window_first = slice.first;
+    push->quads = maxima->rows * maxima->columns / 4;
+    push->columns = maxima->columns;
+    push->lanes = maxima->lanes;
+    push->tile_pixels = maxima->pixels;
+    push->tile_blocks = maxima->blocks;
+    const uint32_t each = DECODE_LOCAL * DECODE_QUADS;
+    struct dispatch dispatch = {.groups = {(push->quads + each - 1) / each, 1, 1}};
+    return emit(decode, "decode_maxima", DECODE_APPEND, slice,
+                (struct binding){.buffer = &maxima->buffer, .bytes = maxima->bytes}, &dispatch,
+                error);
+}
+
+static bool list_pairs(struct decode *decode, GError **error)
+{
+    const bool argmax = decode->model->post.candidates == CANDIDATES_ARGMAX;
+    return has_maxima(decode) ? visit_maxima(decode, error)
+                              : visit_logits(decode, argmax ? "decode_argmax" : "decode_pairs",
+                                             DECODE_APPEND, error);
 }
 
 static bool visit_best(struct decode *decode, uint32_t mode, GError **error)
@@ -205,7 +244,6 @@ bool op_decode_prepare(struct op_env *env, const struct model *model,
                        GError **error)
 {
     const struct graph *graph = env->graph;
-    const bool argmax = model->post.candidates == CANDIDATES_ARGMAX;
     struct decode decode = {
         .env = env,
         .model = model,
@@ -219,9 +257,7 @@ bool op_decode_prepare(struct op_env *env, const struct model *model,
     }
     decode.window = MIN(decode.window, channel_blocks(decode.classes->channels));
     return fill_push(&decode, error) &&
-           (!(parts & DECODE_PART_LIST) ||
-            visit_logits(&decode, argmax ? "decode_argmax" : "decode_pairs", DECODE_APPEND,
-                         error)) &&
+           (!(parts & DECODE_PART_LIST) || list_pairs(&decode, error)) &&
            (!(parts & DECODE_PART_SELECT) || !decode_may_overflow(model, graph) ||
             select_best(&decode, error)) &&
            (!(parts & DECODE_PART_BOXES) || make_boxes(&decode, buffers->output, error));

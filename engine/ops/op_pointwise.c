@@ -4,12 +4,14 @@
 #include "ops/ops.h"
 
 #include "effdet/effdet.h"
+#include "ops/maxima.h"
 
 #include <limits.h>
 #include <math.h>
 
-#define SLAB 4            // input blocks that pointwise_tiled.comp keeps in shared memory
-#define MAX_TILE_BLOCKS 4 // channel blocks of the largest tile of registers without addresses
+#define SLAB 4                 // input blocks that pointwise_tiled.comp keeps in shared memory
+#define MAX_TILE_BLOCKS 4      // channel blocks of the largest tile of registers without addresses
+#define MAXIMA_LEAST_RESULTS 8 // of an invocation, to be worth one more
 
 struct shape {
     int pixels, outputs, inputs; // outputs, inputs: blocks of four channels, of the largest part
@@ -43,7 +45,9 @@ static double cost(const struct class_plan *plan, const struct variant *variant,
     return variant_cost(plan, variant, groups, inputs * 4.0 + shape->prologue / results);
 }
 
-static struct binding pack_table(struct op_env *env, const struct folded *folded, int rows)
+// logits: channels that are class logits with maxima, or 0.
+static struct binding pack_table(struct op_env *env, const struct folded *folded, int rows,
+                                 int logits)
 {
     int levels = folded->n_levels;
     size_t count = (size_t)rows * 4 * (size_t)levels * (levels > 1 ? 2 : 1);
@@ -55,6 +59,9 @@ static struct binding pack_table(struct op_env *env, const struct folded *folded
             if (levels > 1) {
                 table[(levels + l) * rows * 4 + o] = folded->scale[from];
             }
+        }
+        for (int o = logits; o % 4 != 0; o++) {
+            table[l * rows * 4 + o] = MAXIMA_NO_LOGIT;
         }
     }
     return op_pack(env, table, count, false);
@@ -69,6 +76,7 @@ struct pointwise {
     int outputs, inputs, rows; // blocks; rows: of the padded tables
     bool squeeze;
     struct binding reduce, expand; // of squeeze-excite
+    bool maxima;                   // leaves them, if one dispatch does all
 };
 
 // What of a node one dispatch does. Blocks: of the output from `first`, of the weights' rows from
@@ -110,6 +118,15 @@ static struct binding pack_rows(struct op_env *env, const struct pointwise *op,
     return op_pack(env, packed, count, false);
 }
 
+static void bind_factors(struct launch *launch, const struct pointwise *op,
+                         struct pointwise_push *push)
+{
+    struct slice factors = op_slice(launch->env, op->node->scale, 0, op->inputs, false);
+    push->factors_first = factors.first;
+    push->factors_pitch = factors.pitch;
+    launch_bind_float(launch, 4, factors.binding);
+}
+
 static void bind_squeeze(struct launch *launch, const struct pointwise *op,
                          struct pointwise_push *push)
 {
@@ -128,6 +145,41 @@ static void bind_squeeze(struct launch *launch, const struct pointwise *op,
     launch_bind_float(launch, 4, partial.binding);
     launch_bind_float(launch, 6, op->reduce);
     launch_bind_float(launch, 7, op->expand);
+}
+
+// Where the invocations of one dispatch make all of them, each some.
+static bool leaves_maxima(const struct op_env *env, const struct node *node,
+                          const struct variant *variant)
+{
+    return maxima_wanted(env, node->output) && variant->split <= 1 && node->partial < 0 &&
+           variant->channels * variant->rows * variant->cols >= MAXIMA_LEAST_RESULTS;
+}
+
+// rows: of workgroups. Where no maxima are left, the results take their place.
+static void bind_maxima(struct launch *launch, const struct pointwise *op, struct binding y,
+                        uint32_t rows)
+{
+    launch_bind_storage(launch, 6, y);
+    if (!op->maxima) {
+        return;
+    }
+    const struct graph *graph = launch->env->graph;
+    const struct value *classes = graph_value(graph, graph->classes);
+    const struct variant *variant = op->variant;
+    const int across = MAX(1, variant->across), blocks = variant->channels / 4;
+    const int groups = ceil_div(classes->pixels, variant_pixels(variant));
+    const struct maxima tiles = {
+        .rows = (uint32_t)ceil_div(channel_blocks(classes->channels), blocks),
+        .columns = (uint32_t)(groups * (variant->local / across)),
+        .lanes = (uint32_t)(variant->local / across),
+        .pixels = (uint32_t)(variant->rows * variant->cols),
+        .blocks = (uint32_t)blocks,
+    };
+    struct binding binding;
+    if (maxima_leave(launch->env, &tiles, rows * (uint32_t)across, &binding)) {
+        launch_spec(launch, POINTWISE_SPEC_MAXIMA, true);
+        launch_bind_storage(launch, 6, binding);
+    }
 }
 
 // Kernels without shared memory go through the inputs by trips of several blocks.
@@ -202,13 +254,12 @@ static bool emit_window(struct op_env *env, const struct pointwise *op, const st
     launch_bind_float(&launch, 4, op->table); // unless there is a vector
     launch_bind(&launch, 5, weights);         // unless there is a residual
     if (node->scale >= 0) {
-        struct slice factors = op_slice(env, node->scale, 0, op->inputs, false);
-        push.factors_first = factors.first;
-        push.factors_pitch = factors.pitch;
-        launch_bind_float(&launch, 4, factors.binding);
+        bind_factors(&launch, op, &push);
     }
     if (op->squeeze) {
         bind_squeeze(&launch, op, &push);
+    } else {
+        bind_maxima(&launch, op, y.binding, rows);
     }
     if (node->residual >= 0 && finish) {
         struct slice residual = op_slice(env, node->residual, first, count, false);
@@ -329,7 +380,10 @@ bool op_pointwise_squeeze_dispatch(struct op_env *env, const struct node *node,
     if (!op.variant->address) {
         op.weights = op_pack_pointwise(env, folded, op.rows);
     }
-    op.table = pack_table(env, folded, op.rows);
+    op.maxima = leaves_maxima(env, node, op.variant) && window >= op.outputs &&
+                k_window >= channel_blocks(input->channels);
+    int logits = op.maxima ? graph_value(env->graph, env->graph->classes)->channels : 0;
+    op.table = pack_table(env, folded, op.rows, logits);
     return emit_windows(env, &op, window, k_window, error);
 }
 

@@ -4,6 +4,7 @@
 // and all parts in one grid. Table and weights are laid out in separable.c.
 #include "effdet/effdet.h"
 #include "interface.h"
+#include "ops/maxima.h"
 #include "ops/separable.h"
 
 #define TILE_PIXELS (SEPARABLE_TILE * SEPARABLE_TILE)
@@ -58,6 +59,33 @@ static uint64_t number_groups(GArray *tasks, const struct variant *variant)
     return groups;
 }
 
+// One of each pixel and invocation's channels. True where they are left.
+static bool bind_maxima(struct launch *launch, const struct variant *variant,
+                        struct separable_push *push)
+{
+    const struct graph *graph = launch->env->graph;
+    const struct value *classes = graph_value(graph, graph->classes);
+    const int blocks = channel_blocks(classes->channels), range = range_of(variant);
+    const int columns = ceil_div(classes->pixels, 4) * 4;
+    const struct maxima tiles = {
+        .rows = (uint32_t)ceil_div(blocks * 4, variant->channels),
+        .columns = (uint32_t)columns,
+        .lanes = (uint32_t)columns,
+        .pixels = 1,
+        .blocks = (uint32_t)(variant->channels / 4),
+    };
+    const int all_rows = ceil_div(blocks, range) * (variant->local / TILE_PIXELS);
+    struct binding binding;
+    if (!maxima_leave(launch->env, &tiles, (uint32_t)all_rows, &binding)) {
+        return false;
+    }
+    push->maxima_tasks = (uint32_t)classes->n_levels; // of the first part
+    push->maxima_pitch = tiles.columns;
+    launch_spec(launch, SEPARABLE_SPEC_MAXIMA, true);
+    launch_bind_storage(launch, 7, binding);
+    return true;
+}
+
 static bool emit_window(struct op_env *env, const struct separable *step,
                         const struct variant *variant, int first, int count, GError **error)
 {
@@ -84,12 +112,18 @@ static bool emit_window(struct op_env *env, const struct separable *step,
     struct separable_weights weights;
     struct binding table, packed;
     separable_pack_init(&pack, env);
+    struct separable_push push = {.inputs = (uint32_t)separable_inputs(step)};
+    launch_bind_storage(&launch, 7, y.binding); // unless there are maxima
+    if (maxima_wanted(env, step->output) &&
+        count == channel_blocks(graph_value(env->graph, step->output)->channels) &&
+        bind_maxima(&launch, variant, &push)) {
+        pack.logits = graph_value(env->graph, env->graph->classes)->channels;
+    }
     separable_pack_weights(&pack, step, range_of(variant), &weights);
     separable_pack_tasks(&pack, step, &weights, x, y, first, count);
     uint64_t groups = number_groups(pack.tasks, variant);
-    struct separable_push push = {.groups = (uint32_t)groups,
-                                  .tasks = pack.tasks->len,
-                                  .inputs = (uint32_t)separable_inputs(step)};
+    push.groups = (uint32_t)groups;
+    push.tasks = pack.tasks->len;
     separable_pack_end(&pack, env, &table, &packed);
     separable_pack_finish(&pack);
     launch_bind_storage(&launch, 0, table);

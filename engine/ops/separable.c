@@ -7,6 +7,7 @@
 
 #include "effdet/effdet.h"
 #include "interface.h"
+#include "ops/maxima.h"
 
 #include <string.h>
 
@@ -94,6 +95,9 @@ static uint32_t pack_affine(struct separable_pack *pack, const struct separable 
             (size_t)set * (size_t)folded->outputs + (size_t)part->first_output + (size_t)o;
         to[o - first * 4] = folded->scale ? folded->scale[from] : 1.0f;
         to[padded * 4 + o - first * 4] = folded->bias[from];
+    }
+    for (int o = part->first_output == 0 ? pack->logits : 0; o % 4 != 0; o++) {
+        to[padded * 4 + o] = MAXIMA_NO_LOGIT;
     }
     return start / 4;
 }

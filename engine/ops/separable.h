@@ -59,6 +59,7 @@ bool op_chain_fits(const struct op_env *env, const struct separable *steps, int 
 // Collects tasks and weights of one dispatch.
 struct separable_pack {
     const struct op_env *env;
+    int logits;      // channels that are class logits with maxima, or 0
     GArray *tasks;   // struct separable_task
     GArray *affine;  // float
     GArray *weights; // float
