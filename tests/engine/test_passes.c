@@ -1,8 +1,12 @@
 // SPDX-FileCopyrightText: effdet contributors
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// How frames go to the device: the quick and the full way of decoding, and in how many pieces.
+// How frames go to the device: the quick and the full way of decoding, by the class head's maxima
+// or without, and in how many pieces.
 #include "effdet/effdet.h"
 #include "engine_private.h"
+
+#include <stdlib.h>
+#include <string.h>
 
 static guint8 pixels[4 * 640 * 480];
 
@@ -128,6 +132,95 @@ static void test_over_capacity(void)
     effdet_engine_free(&engine);
 }
 
+static int by_pair(const void *a, const void *b)
+{
+    const struct decode_record *left = a, *right = b;
+    if (left->anchor != right->anchor) {
+        return left->anchor < right->anchor ? -1 : 1;
+    }
+    return left->class_id < right->class_id ? -1 : left->class_id > right->class_id;
+}
+
+// Decodes the logits of the last frame, in full, with what `env` knows of maxima.
+static struct decode_output *decode_again(EffdetEngine *engine, struct op_env *env, bool *maxima)
+{
+    g_autoptr(GError) error = NULL;
+    struct slot *slot = &engine->slots[0];
+    const struct decode_buffers buffers = {&slot->params, &slot->output, &engine->context.scratch,
+                                           512};
+    g_autoptr(GArray) dispatches = g_array_new(FALSE, TRUE, sizeof(struct dispatch));
+    g_assert_true(op_decode_prepare(env, engine->model, &buffers,
+                                    DECODE_PART_LIST | DECODE_PART_SELECT | DECODE_PART_BOXES,
+                                    dispatches, &error));
+    *maxima = g_str_has_prefix(g_array_index(dispatches, struct dispatch, 0).label, "decode_max");
+    struct recorder *recorder = recorder_new(engine->device, (int)dispatches->len, 0, &error);
+    bool done = false, ok = recorder && recorder_begin(recorder, &error);
+    if (ok) {
+        recorder_fill(recorder, &engine->context.scratch, 0, DECODE_COUNTERS * 4, 0);
+    }
+    for (guint i = 0; ok && i < dispatches->len; i++) {
+        ok = recorder_dispatch(recorder, &g_array_index(dispatches, struct dispatch, i), &error);
+    }
+    ok = ok && recorder_end(recorder, &error) && recorder_submit(recorder, &error) &&
+         recorder_wait(recorder, UINT64_MAX, &done, &error) &&
+         buffer_invalidate(&slot->output, engine->device, 0, slot->output.bytes, &error);
+    recorder_free(&recorder);
+    g_assert_no_error(error);
+    g_assert_true(ok && done);
+    struct decode_output *copy = g_memdup2(slot->output.map, slot->output.bytes);
+    qsort(copy->records, copy->kept, sizeof copy->records[0], by_pair);
+    return copy;
+}
+
+static void check_maxima(const char *plan, EffdetPrecision precision)
+{
+    static const float scores[] = {0, 0.45f, 0.5f, 0.53f, 0.55f, 0.57f, 1};
+    g_autoptr(GError) error = NULL;
+    EffdetEngineParams params = {.model = "d0",
+                                 .random_weights = TRUE,
+                                 .input_width = 96,
+                                 .input_height = 64,
+                                 .queue_depth = 1,
+                                 .plan = plan,
+                                 .precision = precision,
+                                 .tune = -1,
+                                 .device = g_getenv("EFFDET_TEST_DEVICE")};
+    EffdetEngine *engine = effdet_engine_new(&params, &error);
+    if (precision == EFFDET_PRECISION_FP16 && error) {
+        g_test_message("%s", error->message);
+        return;
+    }
+    g_assert_no_error(error);
+    EffdetFrame frame = make_frame(97, 61, EFFDET_FORMAT_BGRX);
+    struct op_env plain = engine->network.env;
+    plain.maxima = NULL;
+    for (gsize i = 0; i < G_N_ELEMENTS(scores); i++) {
+        bool with, without;
+        set_threshold(engine, scores[i]);
+        submit(engine, &frame);
+        EffdetResult *result = collect(engine);
+        g_autofree struct decode_output *wanted = decode_again(engine, &plain, &without);
+        g_autofree struct decode_output *got = decode_again(engine, &engine->network.env, &with);
+        g_assert_false(without);
+        g_assert_true(with || g_getenv("EFFDET_VARIANT")); // which may leave none
+        g_assert_cmpuint(result->n_candidates, ==, wanted->found);
+        g_assert_cmpuint(got->found, ==, wanted->found);
+        g_assert_cmpmem(got->records, got->kept * sizeof got->records[0], wanted->records,
+                        wanted->kept * sizeof wanted->records[0]);
+        g_test_message("%s plan, score >= %g: %u pairs", plan, (double)scores[i], wanted->found);
+        effdet_result_free(&result);
+    }
+    effdet_engine_free(&engine);
+}
+
+static void test_maxima(void)
+{
+    check_maxima("cpu", EFFDET_PRECISION_FP32);
+    check_maxima("cpu", EFFDET_PRECISION_FP16);
+    check_maxima("gpu", EFFDET_PRECISION_FP32);
+    check_maxima("gpu", EFFDET_PRECISION_FP16);
+}
+
 static int submits, waits;
 static PFN_vkQueueSubmit real_vkQueueSubmit;
 static PFN_vkWaitForFences real_vkWaitForFences;
@@ -187,6 +280,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/passes/over-capacity", test_over_capacity);
+    g_test_add_func("/passes/maxima", test_maxima);
     g_test_add_func("/passes/pieces", test_pieces);
     return g_test_run();
 }
