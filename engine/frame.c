@@ -219,7 +219,7 @@ static bool fit_shape(struct slot *slot, struct frame_context *context,
                       struct preprocess_shape shape, GError **error)
 {
     struct preprocess_shape old = slot->shape;
-    if (shape.by_samples == old.by_samples && shape.rows == old.rows) {
+    if (shape.format == old.format && shape.rows == old.rows) {
         return true;
     }
     slot->shape = shape;

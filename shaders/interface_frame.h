@@ -4,14 +4,17 @@
 // only.
 
 // ---- preprocess
-#define PREPROCESS_SPEC_ANTIALIAS 0   // triangle filter widened by the scale instead of bilinear
-#define PREPROCESS_SPEC_ROUND_TO_U8 1 // the resized picture is rounded to 8 bit
-#define PREPROCESS_SPEC_SAMPLES 2     // the triangle filter goes by samples, not by words: for components of one size
-#define PREPROCESS_SPECS 3
+#define PREPROCESS_SPEC_ROUND_TO_U8 0 // the resized picture is rounded to 8 bit
+#define PREPROCESS_SPEC_LOCAL_SIZE 1
+// for the triangle filter: how samples lie, 0 else
+#define PREPROCESS_SPEC_WIDE 2        // as params.wide
+#define PREPROCESS_SPEC_STEP_Y 3      // bytes from sample to sample of the first component
+#define PREPROCESS_SPEC_STEP_C 4      // and of the others
+#define PREPROCESS_SPEC_BYTE_Y 5      // where in a sample the last byte of each component lies
+#define PREPROCESS_SPEC_BYTE_U 6
+#define PREPROCESS_SPEC_BYTE_V 7      // or PREPROCESS_NO_BYTE: in a plane of its own, as BYTE_U
+#define PREPROCESS_SPECS 8
 #define PREPROCESS_NO_BYTE 255
-#define PREPROCESS_PAIR 2             // pixels of an invocation, side by side, where the triangle filter goes by words
-#define PREPROCESS_WORDS 4            // read at a time, of each of
-#define PREPROCESS_ROWS 4             // so many rows
 #if defined(INTERFACE_PREPROCESS) || defined(__STDC_VERSION__)
 // A picture as three components (Y U V or R G B), so that no pixel format needs code of its own.
 UNIFORM_BEGIN(preprocess_params, 1)
@@ -29,11 +32,6 @@ UNIFORM_BEGIN(preprocess_params, 1)
     FLOAT gain_r, gain_g, gain_b;       // normalised = gain * value + bias
     FLOAT bias_r, bias_g, bias_b;
     FLOAT fill_r, fill_g, fill_b;       // normalised
-    // for the triangle filter, which reads whole words: components that lie in the same samples are a stream
-    UINT streams;
-    UINT columns;                       // taps of a row of component 0
-    UVEC4(stream, 3)                    // first word of the plane, words from row to row, bytes from sample to sample, words of a window
-    UVEC4(stream_bytes, 3)              // where in a sample the last byte of each component lies (or PREPROCESS_NO_BYTE), and of any of them
 UNIFORM_END(preprocess_params)
 PUSH_BEGIN(preprocess_push)
     UINT y_width, y_height, y_first;    // the network input

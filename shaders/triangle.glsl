@@ -1,124 +1,76 @@
 // SPDX-FileCopyrightText: effdet contributors
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// The triangle filter of pictures that are made smaller, for preprocess: by words where bytes of different samples can be summed as they
-// come, tap by tap where components share samples. Weights outside the picture are left out and the rest normalised, as PIL does.
+// Places and weights of the triangle filter by words, for preprocess: it makes a tile of results from a picture that gets smaller. Weights outside
+// the picture are left out and the rest normalised, as PIL does. A row is read once for the results above and below it: between the centres of
+// two results, in a segment, weights fall for the upper and rise for the lower.
+#include "axis.glsl"
 
-float weight_at(axis a, int i)
+#define AT(r, p) ((r) * ACROSS + (p))
+// Calls, not a loop: drivers unroll no loop around loops, and sums that are indexed by variables live in memory.
+#if DOWN == 4
+#define EACH_SEGMENT(f) f(0), f(1), f(2), f(3), f(4)
+#elif DOWN == 1
+#define EACH_SEGMENT(f) f(0), f(1)
+#endif
+
+// Where the results of a tile lie along one axis of one component, in samples from `base`; low and high are the picture's first and last.
+struct places {
+    int base;
+    float first, apart, reach, slope, low, high;
+};
+
+uint first_word, row_words; // of the plane
+places h, v;
+
+places places_of(axis a, float apart, int base)
 {
-    return max(0.0, 1.0 - abs(float(i - a.first) - a.centre) / a.reach);
+    return places(base, float(a.first - base) + a.centre, apart, a.reach, 1.0 / a.reach, float(-base), float(a.size - 1 - base));
 }
 
-vec4 bytes_of(uint word)
+float place(places a, int i)
 {
-    return vec4(int(word & 0xffu), int(word >> 8 & 0xffu), int(word >> 16 & 0xffu), int(word >> 24));
+    return a.first + float(i) * a.apart;
 }
 
-// Of each byte of a word, in samples of its component; `at` is where they lie.
-vec4 weights_at(vec4 at, axis a, float slope)
+// Sum of the weights of all samples for result i.
+float weights_of(places a, int i)
 {
-    return mix(vec4(0), max(1.0 - abs(at - (float(a.first) + a.centre)) * slope, 0.0), lessThan(at, vec4(float(a.size) - 0.5)));
+    const float centre = place(a, i), middle = floor(centre);
+    const float first = max(floor(centre - a.reach) + 1.0, a.low), last = min(ceil(centre + a.reach) - 1.0, a.high);
+    const float rise = min(middle, last), fall = max(middle + 1.0, first);
+    return max(rise - first + 1.0, 0.0) * (1.0 - (centre - 0.5 * (first + rise)) * a.slope) +
+           max(last - fall + 1.0, 0.0) * (1.0 - (0.5 * (fall + last) - centre) * a.slope);
 }
 
-vec3 components_of(vec4 total, uvec4 byte_of, uvec4 last_byte)
+// Of the sample at `at` for result i.
+float weight_at(places a, int i, float at)
 {
-    if (params.wide != 0)
-        total.yw += total.xz / 256.0;
-    return vec3(dot(total, vec4(equal(byte_of, last_byte.xxxx))), dot(total, vec4(equal(byte_of, last_byte.yyyy))),
-                dot(total, vec4(equal(byte_of, last_byte.zzzz))));
+    return max(0.0, min(1.0 - abs(at - place(a, i)) * a.slope, a.high + 1.0 - at));
 }
 
-// What a stream adds to the components of two pixels side by side, which share most of their taps. A window of words holds every tap of a row. Rows are summed first, byte by byte, then the words: a
-// byte of a word is always of the same component, because samples do not straddle words.
-void triangle(uint s, axis h, axis h_beside, axis v, inout vec3 c, inout vec3 c_beside)
+// The rows of segment r, first and last: those above result r and below result r - 1, as far as they have weights.
+vec2 segment_of(int r)
 {
-    const uvec4 stream = params.stream[s], last_byte = params.stream_bytes[s];
-    const uint first = uint(clamp(h.first, 0, h.size - 1)) * stream.z >> 2;
-    const int top = max(v.first, 0), bottom = min(v.last, v.size - 1);
-    const float per_byte = 1.0 / float(int(stream.z)), slope_x = 1.0 / h.reach, slope_y = 1.0 / v.reach;
-    const float centre_y = float(v.first - top) + v.centre;
-    const vec4 sample_of = floor(vec4(0.5, 1.5, 2.5, 3.5) * per_byte); // of each byte of a word
-    const uvec4 byte_of = uvec4(0, 1, 2, 3) & (stream.z - 1u);
-    vec4 across = vec4(0), total = vec4(0), across_beside = vec4(0), total_beside = vec4(0);
-    float down = 0.0;
-    for (uint k = 0; k < stream.w; k += PREPROCESS_WORDS) {
-        vec4 sums[PREPROCESS_WORDS];
-        [[unroll]] for (uint j = 0; j < PREPROCESS_WORDS; j++)
-            sums[j] = vec4(0);
-        down = 0.0;
-        for (int row = top; row <= bottom; row += PREPROCESS_ROWS) {
-            float weight[PREPROCESS_ROWS];
-            uint start[PREPROCESS_ROWS];
-            [[unroll]] for (int i = 0; i < PREPROCESS_ROWS; i++) {
-                weight[i] = row + i <= bottom ? max(0.0, 1.0 - abs(float(row + i - top) - centre_y) * slope_y) : 0.0;
-                start[i] = stream.x + uint(min(row + i, bottom)) * stream.y;
-                down += weight[i];
-            }
-            [[unroll]] for (uint j = 0; j < PREPROCESS_WORDS; j++) {
-                const uint column = min(first + k + j, stream.y - 1u);
-                [[unroll]] for (int i = 0; i < PREPROCESS_ROWS; i++)
-                    sums[j] += weight[i] * bytes_of(WORD(start[i] + column));
-            }
-        }
-        [[unroll]] for (uint j = 0; j < PREPROCESS_WORDS; j++) {
-            const vec4 at = sample_of + float(int(first + k + j)) * 4.0 * per_byte;
-            const vec4 weight_x = weights_at(at, h, slope_x), weight_beside = weights_at(at, h_beside, slope_x);
-            across += weight_x;
-            total += weight_x * sums[j];
-            across_beside += weight_beside;
-            total_beside += weight_beside * sums[j];
-        }
-    }
-    const vec4 counted = vec4(equal(byte_of, last_byte.wwww)) * down;
-    c += components_of(total, byte_of, last_byte) / dot(across, counted);
-    c_beside += components_of(total_beside, byte_of, last_byte) / dot(across_beside, counted);
+    const float above = place(v, r - 1), below = place(v, r);
+    const float first = r < DOWN ? floor(below - v.reach) : floor(above), last = r > 0 ? ceil(above + v.reach) - 1.0 : floor(below);
+    return vec2(max(min(first, r > 0 ? floor(above) : first) + 1.0, v.low), min(max(last, r < DOWN ? floor(below) : last), v.high));
 }
 
-uint units_of(float weight)
+// Weights of a row of segment r for the results above and below it.
+vec2 row_weights(int r, float row, float last)
 {
-    return uint(whole_of(floor(weight * 4194304.0 + 0.5)));
+    const float above = place(v, r - 1), below = place(v, r);
+    return vec2(row > above && row <= last ? max(0.0, 1.0 - (row - above) * v.slope) : 0.0,
+                row <= min(below, last) ? max(0.0, 1.0 - (below - row) * v.slope) : 0.0);
 }
 
-// All components of a sample at once. To 8 bit in PIL's own arithmetic (spec 7.5): weights in units of 2^-22, and each row is rounded before
-// the column.
-vec3 triangle_of_samples(axis h, axis v)
+uint row_start(float row)
 {
-    const uvec4 stream = params.stream[0], shift_of = 8 * params.stream_bytes[0];
-    const int left = max(h.first, 0), right = min(h.last, h.size - 1), top = max(v.first, 0), bottom = min(v.last, v.size - 1);
-    float across = 0.0, down = 0.0;
-    for (int column = left; column <= right; column++)
-        across += weight_at(h, column);
-    for (int row = top; row <= bottom; row++)
-        down += weight_at(v, row);
-    uvec3 units = uvec3(1u << 21);
-    vec3 sum = vec3(0);
-    for (int row = top; row <= bottom; row += PREPROCESS_ROWS) {
-        uvec3 line_units[PREPROCESS_ROWS];
-        vec3 line[PREPROCESS_ROWS];
-        [[unroll]] for (int i = 0; i < PREPROCESS_ROWS; i++) {
-            line_units[i] = uvec3(1u << 21);
-            line[i] = vec3(0);
-        }
-        for (uint k = 0; k < params.columns; k++) {
-            const int column = min(left + int(k), right);
-            const float weight = left + int(k) <= right ? weight_at(h, column) / across : 0.0;
-            const uint address = uint(column) * stream.z, shift = 8 * (address & 3u);
-            [[unroll]] for (int i = 0; i < PREPROCESS_ROWS; i++) {
-                const uint word = stream.x + uint(min(row + i, bottom)) * stream.y + (address >> 2);
-                uint bits = WORD(word) >> shift;
-                if (stream.z == 3u)
-                    bits |= WORD(word + uint(shift > 8u)) << 1 << (31u - shift);
-                const uvec3 value = uvec3(bits) >> shift_of.xyz & 0xffu;
-                if (ROUND_TO_U8)
-                    line_units[i] += units_of(weight) * value;
-                else
-                    line[i] += weight * vec3(ivec3(value));
-            }
-        }
-        [[unroll]] for (int i = 0; i < PREPROCESS_ROWS; i++) {
-            const float weight = row + i <= bottom ? weight_at(v, row + i) / down : 0.0;
-            units += units_of(weight) * min(line_units[i] >> 22, uvec3(255));
-            sum += weight * line[i];
-        }
-    }
-    return ROUND_TO_U8 ? vec3(ivec3(units >> 22)) : sum;
+    return first_word + uint(v.base + whole_of(row)) * row_words;
+}
+
+// Columns of `samples` samples each that a row of the tile can touch.
+uint columns_of(uint samples)
+{
+    return (uint(ceil(2.0 * h.reach + float(ACROSS - 1) * h.apart)) + samples - 2) / samples + 1;
 }

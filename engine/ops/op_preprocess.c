@@ -162,46 +162,11 @@ static void fill_matrix(FLOAT *rows, const EffdetFrame *frame, const struct comp
     set_row(rows + 8, y_gain, blue, 0, -y_gain * y_zero - 128 * blue);
 }
 
-// The triangle's half width in samples, along one axis.
-static double reach_of(guint size, guint resized, bool halved)
-{
-    double scale = MAX((double)size / resized, 1);
-    return MAX(halved ? scale / 2 : scale, 1);
-}
-
-// A stream for each plane, and for each resolution in it.
-static void fill_streams(struct preprocess_params *params, const struct components *layout,
-                         const uint64_t offsets[3], const uint64_t strides[3])
-{
-    for (int c = 0; c < 3; c++) {
-        int plane = layout->component[c].plane;
-        bool joins = c > 0 && plane == layout->component[c - 1].plane &&
-                     layout->component[c].step == layout->component[c - 1].step;
-        params->streams += !joins;
-        uint32_t *stream = params->stream[params->streams - 1];
-        uint32_t *bytes = params->stream_bytes[params->streams - 1];
-        bool halved = c > 0 && layout->half_x;
-        double reach = reach_of(params->width, params->resized_width, halved);
-        double apart = (double)params->width / params->resized_width / (halved ? 2 : 1);
-        uint32_t step = (uint32_t)layout->component[c].step;
-        if (!joins) {
-            stream[0] = (uint32_t)(offsets[plane] / 4);
-            stream[1] = (uint32_t)(strides[plane] / 4);
-            stream[2] = step;
-            stream[3] = ((uint32_t)ceil(2 * reach + apart) * step + 2) / 4 + 1;
-            bytes[0] = bytes[1] = bytes[2] = PREPROCESS_NO_BYTE;
-            bytes[3] = (uint32_t)layout->component[c].first + layout->wide;
-        }
-        bytes[c] = (uint32_t)layout->component[c].first + layout->wide;
-    }
-    params->columns = (uint32_t)ceil(2 * reach_of(params->width, params->resized_width, false)) + 1;
-}
-
 struct preprocess_shape preprocess_shape_of(const struct preprocess *pre, EffdetFormat format,
                                             const struct letterbox *letterbox)
 {
     return (struct preprocess_shape){
-        .by_samples = pre->filter == RESIZE_BILINEAR_AA && !layouts[format].half_x,
+        .format = pre->filter == RESIZE_BILINEAR_AA ? format : EFFDET_FORMAT_NV12,
         .rows = letterbox->resized_height,
     };
 }
@@ -233,13 +198,50 @@ void preprocess_fill(struct preprocess_params *params, const EffdetFrame *frame,
         (&params->fill_r)[c] = (float)pre->fill[c];
     }
     fill_matrix(&params->r0, frame, layout);
-    fill_streams(params, layout, offsets, strides);
 }
 
+// Mesa's llvmpipe has come to call a function for each fetch of a texel, but to gather words.
 static bool use_texel(const struct op_env *env, const struct buffer *staging)
 {
-    return op_use_texel(env, "preprocess", NULL, 0) &&
+    const char *forced = op_forced_variant("preprocess");
+    bool gathers = env->device->device_class == CLASS_CPU_NEW;
+    return (!gathers || (forced && g_str_has_prefix(forced, "texel"))) &&
+           op_use_texel(env, "preprocess", NULL, 0) &&
            staging->bytes / sizeof(uint32_t) <= env->device->limits.texel_elements;
+}
+
+// What a kernel computes, and in what pieces.
+struct tile {
+    const char *suffix;    // of its name
+    uint32_t across, down; // results of an invocation
+    uint32_t local;        // invocations of a workgroup
+};
+
+// Larger tiles read the picture less often. GPUs have caches for that, and more invocations to run.
+static struct tile tile_of(bool cpu_plan, const struct preprocess *pre, EffdetFormat format)
+{
+    static const struct tile lone = {"", 1, 1, 64}, samples = {"_samples1x1", 1, 1, 64};
+    static const struct tile words[] = {{"_words2x1", 2, 1, 64}, {"_words4x4", 4, 4, 16}};
+    if (pre->filter != RESIZE_BILINEAR_AA) {
+        return lone;
+    }
+    return layouts[format].half_x ? words[cpu_plan] : samples; // filtered whole, as PIL does
+}
+
+// How samples lie, for the triangle filter.
+static void specialise(uint32_t *spec, const struct components *layout)
+{
+    const bool alone = layout->component[2].plane != layout->component[1].plane;
+    uint32_t bytes[3];
+    for (int c = 0; c < 3; c++) {
+        bytes[c] = (uint32_t)layout->component[c].first + layout->wide;
+    }
+    spec[PREPROCESS_SPEC_WIDE] = layout->wide;
+    spec[PREPROCESS_SPEC_STEP_Y] = (uint32_t)layout->component[0].step;
+    spec[PREPROCESS_SPEC_STEP_C] = (uint32_t)layout->component[1].step;
+    spec[PREPROCESS_SPEC_BYTE_Y] = bytes[0];
+    spec[PREPROCESS_SPEC_BYTE_U] = bytes[1];
+    spec[PREPROCESS_SPEC_BYTE_V] = alone ? PREPROCESS_NO_BYTE : bytes[2];
 }
 
 bool op_preprocess_prepare(struct op_env *env, const struct preprocess *pre,
@@ -257,30 +259,33 @@ bool op_preprocess_prepare(struct op_env *env, const struct preprocess *pre,
         return false;
     }
     const bool texel = use_texel(env, staging);
+    const struct tile tile = tile_of(env->cpu_plan, pre, shape.format);
     struct kernel kernel = {
         .n_bindings = 4,
         .bindings = {texel ? BINDING_TEXEL_U32 : BINDING_STORAGE, BINDING_UNIFORM, BINDING_STORAGE,
                      BINDING_STORAGE},
         .push_bytes = sizeof(struct preprocess_push),
         .n_spec = PREPROCESS_SPECS,
-        .spec = {[PREPROCESS_SPEC_ANTIALIAS] = pre->filter == RESIZE_BILINEAR_AA,
-                 [PREPROCESS_SPEC_ROUND_TO_U8] = pre->resize_to_u8,
-                 [PREPROCESS_SPEC_SAMPLES] = shape.by_samples},
+        .spec = {[PREPROCESS_SPEC_ROUND_TO_U8] = pre->resize_to_u8,
+                 [PREPROCESS_SPEC_LOCAL_SIZE] = tile.local},
     };
+    if (pre->filter == RESIZE_BILINEAR_AA) {
+        specialise(kernel.spec, &layouts[shape.format]);
+    }
     char name[64];
-    op_kernel_name(name, sizeof name, "preprocess", texel, env->half, "");
+    op_kernel_name(name, sizeof name, "preprocess", texel, env->half, tile.suffix);
     kernel.spirv = spirv_find(name);
     struct preprocess_push push = {.y_width = (uint32_t)value->level[0].width,
                                    .y_height = (uint32_t)value->level[0].height,
                                    .y_first = (uint32_t)value->level[0].offset};
-    const bool pairs = pre->filter == RESIZE_BILINEAR_AA && !shape.by_samples;
-    const uint32_t columns = pairs ? 64 * PREPROCESS_PAIR : 64; // of a workgroup
+    const uint32_t columns = tile.across * tile.local; // of a workgroup
     *dispatch = (struct dispatch){
         .bindings = {{staging, 0, staging->bytes, false},
                      {params, params_offset, sizeof(struct preprocess_params), false},
                      {env->arena, value->offset, value->bytes, true},
                      {scratch, 0, DECODE_COUNTERS * sizeof(uint32_t), true}},
-        .groups = {(push.y_width + columns - 1) / columns, (uint32_t)shape.rows, 1},
+        .groups = {(push.y_width + columns - 1) / columns,
+                   ((uint32_t)shape.rows + tile.down - 1) / tile.down, 1},
         .op = "preprocess",
         .label = "preprocess",
         .bytes_moved = (double)value->bytes,

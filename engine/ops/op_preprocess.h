@@ -32,8 +32,8 @@ void preprocess_fill(struct preprocess_params *params, const EffdetFrame *frame,
                      const struct model *model, const struct letterbox *letterbox);
 // What of a frame the dispatch depends on.
 struct preprocess_shape {
-    bool by_samples; // the kernel that resizes sample by sample
-    int rows;        // of workgroups: those of the resized picture or more
+    EffdetFormat format; // where the kernel is made for it: with the triangle filter
+    int rows;            // of the resized picture or more
 };
 struct preprocess_shape preprocess_shape_of(const struct preprocess *pre, EffdetFormat format,
                                             const struct letterbox *letterbox);
