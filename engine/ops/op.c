@@ -66,17 +66,21 @@ const char *op_forced_variant(const char *stem)
     return NULL;
 }
 
+bool op_prefers_texel(const struct op_env *env, const char *stem, bool preferred)
+{
+    const char *forced = op_forced_variant(stem);
+    if (forced && g_str_has_prefix(forced, "texel")) {
+        preferred = true;
+    } else if (forced && g_str_has_prefix(forced, "buffer")) {
+        preferred = false;
+    }
+    return preferred && env->device->features.texel;
+}
+
 bool op_use_texel(const struct op_env *env, const char *stem, const struct binding *bindings, int n)
 {
     const struct device *device = env->device;
-    const char *forced = op_forced_variant(stem);
-    bool wanted = plan_for(device, env->cpu_plan)->texel;
-    if (forced && g_str_has_prefix(forced, "texel")) {
-        wanted = true;
-    } else if (forced && g_str_has_prefix(forced, "buffer")) {
-        wanted = false;
-    }
-    if (!wanted || !device->features.texel) {
+    if (!op_prefers_texel(env, stem, plan_for(device, env->cpu_plan)->texel)) {
         return false;
     }
     for (int i = 0; i < n; i++) {

@@ -61,6 +61,9 @@ void op_kernel_name(char *out, size_t size, const char *stem, bool texel, bool h
 // EFFDET_VARIANT=stem:texel|buffer).
 bool op_use_texel(const struct op_env *env, const char *stem, const struct binding *bindings,
                   int n);
+// Which form a stem gets where both serve: the one that EFFDET_VARIANT forces, else texels if they
+// are `preferred` and the device has them.
+bool op_prefers_texel(const struct op_env *env, const char *stem, bool preferred);
 // Variant forced for a stem by EFFDET_VARIANT=stem:name,..., or NULL.
 const char *op_forced_variant(const char *stem);
 // Names that EFFDET_VARIANT takes for a stem are listed by variant_names() in ops/variant.h.

@@ -4,6 +4,7 @@
 #include "ops/op_preprocess.h"
 
 #include "base/error.h"
+#include "ops/variant.h"
 
 #include <math.h>
 #include <string.h>
@@ -200,13 +201,10 @@ void preprocess_fill(struct preprocess_params *params, const EffdetFrame *frame,
     fill_matrix(&params->r0, frame, layout);
 }
 
-// Mesa's llvmpipe has come to call a function for each fetch of a texel, but to gather words.
 static bool use_texel(const struct op_env *env, const struct buffer *staging)
 {
-    const char *forced = op_forced_variant("preprocess");
-    bool gathers = env->device->device_class == CLASS_CPU_NEW;
-    return (!gathers || (forced && g_str_has_prefix(forced, "texel"))) &&
-           op_use_texel(env, "preprocess", NULL, 0) &&
+    const struct class_plan *plan = plan_for(env->device, env->cpu_plan);
+    return op_prefers_texel(env, "preprocess", plan->texel_words) &&
            staging->bytes / sizeof(uint32_t) <= env->device->limits.texel_elements;
 }
 

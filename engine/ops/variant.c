@@ -1,8 +1,9 @@
 // SPDX-FileCopyrightText: effdet contributors
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // The table of kernel variants by class of devices. The lists of the CPU classes are measured on
-// lavapipe (Mesa 22.3, 256-bit AVX-512 machine) and hold every tile that is built; those of the
-// GPU classes are estimates from registers and occupancy and from other projects' block sizes.
+// lavapipe with 256 bits, the old class on Mesa 22.3, whose lists hold every tile that is built,
+// the new one on 26.1; those of the GPU classes are estimates from registers and occupancy and
+// from other projects' block sizes.
 #include "ops/variant.h"
 
 #include <math.h>
@@ -123,18 +124,26 @@ static const struct variant sum_depthwise[] = {
 
 static const struct variant plain[] = {{"", 4, 1, 1, 64, 1}, {NULL}};
 
-// class, fp16, texel, group_partial, units, group_ns, node_blocks, lists
+// class, fp16, texel, texel_words, group_partial, units, group_ns, node_blocks, lists
+// Of Mesa 26's lavapipe the fetch of a texel is a call, for one word too; words are gathered.
 static const struct class_plan plans[] = {
-    {CLASS_CPU_OLD, false, true, false, 0, 160, 4, stem_cpu, pointwise_cpu, depthwise_cpu, plain},
-    {CLASS_CPU_NEW, false, true, false, 0, 20, 4, stem_cpu_new, pointwise_cpu_new,
+    {CLASS_CPU_OLD, false, true, true, false, 0, 160, 4, stem_cpu, pointwise_cpu, depthwise_cpu,
+     plain},
+    {CLASS_CPU_NEW, false, true, false, false, 0, 20, 4, stem_cpu_new, pointwise_cpu_new,
      depthwise_cpu_new, plain},
-    {CLASS_NVIDIA, true, false, true, 128, 20, 1, stem_gpu, pointwise_shared, depthwise_gpu, plain},
-    {CLASS_AMD_GCN, true, false, true, 64, 20, 1, stem_gpu, pointwise_amd, depthwise_amd, plain},
-    {CLASS_AMD_RDNA, true, false, true, 96, 20, 1, stem_gpu, pointwise_amd, depthwise_amd, plain},
-    {CLASS_INTEL, true, false, true, 48, 20, 1, stem_gpu, pointwise_shared, depthwise_gpu, plain},
-    {CLASS_ADRENO, true, true, true, 16, 50, 1, stem_gpu, pointwise_mobile, depthwise_gpu, plain},
-    {CLASS_MALI, true, false, true, 16, 50, 1, stem_gpu, pointwise_mobile, depthwise_gpu, plain},
-    {CLASS_DEFAULT, true, false, true, 32, 20, 1, stem_gpu, pointwise_default, depthwise_gpu,
+    {CLASS_NVIDIA, true, false, false, true, 128, 20, 1, stem_gpu, pointwise_shared, depthwise_gpu,
+     plain},
+    {CLASS_AMD_GCN, true, false, false, true, 64, 20, 1, stem_gpu, pointwise_amd, depthwise_amd,
+     plain},
+    {CLASS_AMD_RDNA, true, false, false, true, 96, 20, 1, stem_gpu, pointwise_amd, depthwise_amd,
+     plain},
+    {CLASS_INTEL, true, false, false, true, 48, 20, 1, stem_gpu, pointwise_shared, depthwise_gpu,
+     plain},
+    {CLASS_ADRENO, true, true, true, true, 16, 50, 1, stem_gpu, pointwise_mobile, depthwise_gpu,
+     plain},
+    {CLASS_MALI, true, false, false, true, 16, 50, 1, stem_gpu, pointwise_mobile, depthwise_gpu,
+     plain},
+    {CLASS_DEFAULT, true, false, false, true, 32, 20, 1, stem_gpu, pointwise_default, depthwise_gpu,
      plain},
 };
 

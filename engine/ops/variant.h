@@ -27,6 +27,7 @@ struct class_plan {
     enum device_class device_class;
     bool half;          // fp16 storage is faster, where the device has it
     bool texel;         // read through texel buffers
+    bool texel_words;   // the picture too, by single words
     bool group_partial; // depthwise: one partial sum a workgroup (shared memory) instead of a tile
     int units;          // workgroups that run at once; 0 = the machine's processors
     float group_ns;     // cost of a workgroup that does nothing
