@@ -77,8 +77,8 @@ struct node {
     int output;
     int partial; // value id of partial sums, or -1: (EXPAND_)DEPTHWISE: a further output; SQUEEZE:
                  // its input; POINTWISE: input is scaled by what a SQUEEZE would make of it
-    int kernel, stride;           // STEM, DEPTHWISE, EXPAND_DEPTHWISE, SEPARABLE
-    enum pad_type pad;            // STEM, DEPTHWISE, EXPAND_DEPTHWISE, SEPARABLE, RESAMPLE_MAXPOOL
+    int kernel, stride;           // STEM, (EXPAND_, SUM_)DEPTHWISE, SEPARABLE
+    enum pad_type pad;            // STEM, (EXPAND_, SUM_)DEPTHWISE, SEPARABLE, RESAMPLE_MAXPOOL
     enum activation act, act_in;  // act_in: of sums, of FC1 (POINTWISE), between the halves
     struct part parts[MAX_PARTS]; // of convolutions; EXPAND_DEPTHWISE: its halves, in order
     int n_parts, n_bn;

@@ -246,7 +246,7 @@ bool op_depthwise_dispatch(struct op_env *env, const struct node *node, const st
     }
     struct binding weights, bias;
     if (variant->address) {
-        weights = bias = op_pack_depthwise_bias(env, folded);
+        weights = bias = op_pack_depthwise_blocks(env, folded);
     } else {
         weights = op_pack_depthwise(env, folded, blocks);
         bias = op_pack_bias(env, folded, blocks);

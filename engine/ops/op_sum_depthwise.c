@@ -168,7 +168,7 @@ bool op_sum_depthwise_dispatch(struct op_env *env, const struct node *node,
     }
     op.rows = best_rows(plan_for(env->device, env->cpu_plan), op.variant, &shape);
     if (op.variant->address) {
-        op.weights = op.bias = op_pack_depthwise_bias(env, folded);
+        op.weights = op.bias = op_pack_depthwise_blocks(env, folded);
     } else {
         op.weights = op_pack_depthwise(env, folded, blocks);
         op.bias = op_pack_bias(env, folded, blocks);

@@ -14,7 +14,7 @@ struct binding op_pack_pointwise(struct op_env *env, const struct folded *folded
 // [rows][kernel * kernel][4], in the precision of the network.
 struct binding op_pack_depthwise(struct op_env *env, const struct folded *folded, int rows);
 // For kernels that read weights by address, 32-bit: [outputs / 4][kernel * kernel taps, bias][4].
-struct binding op_pack_depthwise_bias(struct op_env *env, const struct folded *folded);
+struct binding op_pack_depthwise_blocks(struct op_env *env, const struct folded *folded);
 // [rows][4], 32-bit.
 struct binding op_pack_bias(struct op_env *env, const struct folded *folded, int rows);
 

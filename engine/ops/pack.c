@@ -30,7 +30,7 @@ struct binding op_pack_depthwise(struct op_env *env, const struct folded *folded
     return op_pack(env, packed, count, env->half);
 }
 
-struct binding op_pack_depthwise_bias(struct op_env *env, const struct folded *folded)
+struct binding op_pack_depthwise_blocks(struct op_env *env, const struct folded *folded)
 {
     const int taps = folded->kernel * folded->kernel, rows = taps + 1;
     const size_t count = (size_t)channel_blocks(folded->outputs) * (size_t)rows * 4;
