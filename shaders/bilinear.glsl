@@ -11,8 +11,8 @@ float sample_at(uint address)
 
 float bilinear(axis h, axis v, uint offset, uint stride, uint step_bytes)
 {
-    const uint x0 = uint(clamp(h.first, 0, h.size - 1)) * step_bytes, x1 = uint(clamp(h.first + 1, 0, h.size - 1)) * step_bytes;
-    const uint y0 = offset + uint(clamp(v.first, 0, v.size - 1)) * stride, y1 = offset + uint(clamp(v.first + 1, 0, v.size - 1)) * stride;
+    const uint x0 = uint(clamp(h.first, 0, h.size - 1)) * step_bytes, x1 = uint(clamp(h.last, 0, h.size - 1)) * step_bytes;
+    const uint y0 = offset + uint(clamp(v.first, 0, v.size - 1)) * stride, y1 = offset + uint(clamp(v.last, 0, v.size - 1)) * stride;
     const float top = mix(sample_at(y0 + x0), sample_at(y0 + x1), h.centre);
     const float bottom = mix(sample_at(y1 + x0), sample_at(y1 + x1), h.centre);
     return mix(top, bottom, v.centre);

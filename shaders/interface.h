@@ -3,7 +3,7 @@
 // The header that C and GLSL share: binding numbers, push-constant blocks, specialisation ids and limits. One section an operation.
 // What changes the shape of the code is a specialisation constant or a -D build; what changes by layer is a push constant; what never changes
 // is a literal here; what changes by frame is in a uniform buffer. Only 32-bit scalars in the blocks, after one device address at most (in uniform
-// buffers also arrays of vec4 and uvec4, after a multiple of four scalars), so that both languages lay them out alike.
+// buffers also arrays of vec4, after a multiple of four scalars), so that both languages lay them out alike.
 #ifndef EFFDET_INTERFACE_H
 #define EFFDET_INTERFACE_H
 
@@ -14,7 +14,6 @@
 #define UNIFORM_BEGIN(name, b) struct name {
 #define UNIFORM_END(name) };
 #define VEC4(name, n) float name[n][4];
-#define UVEC4(name, n) uint32_t name[n][4];
 #define UINT uint32_t
 #define INT int32_t
 #define FLOAT float
@@ -25,7 +24,6 @@
 #define UNIFORM_BEGIN(name, b) layout(set = 0, binding = b, std140) uniform name {
 #define UNIFORM_END(name) } params;
 #define VEC4(name, n) vec4 name[n];
-#define UVEC4(name, n) uvec4 name[n];
 #define UINT uint
 #define INT int
 #define FLOAT float

@@ -17,7 +17,7 @@ layout(constant_id = PREPROCESS_SPEC_STEP_C) const int STEP_C = 2;
 layout(constant_id = PREPROCESS_SPEC_BYTE_Y) const int BYTE_Y = 0;
 layout(constant_id = PREPROCESS_SPEC_BYTE_U) const int BYTE_U = 0;
 layout(constant_id = PREPROCESS_SPEC_BYTE_V) const int BYTE_V = 1;
-// rows of bytes, see preprocess_params
+// The picture, rows of bytes: see preprocess_params.
 #if TEXEL
 layout(set = 0, binding = 0) uniform usamplerBuffer picture;
 #define WORD(i) texelFetch(picture, int(i)).x
