@@ -11,6 +11,7 @@
 #include "gpu/hazards.h"
 
 #define SUBMIT_LIMIT_MS 50 // the strictest watchdogs reset a device after some hundreds
+#define LOST_WAIT_NS UINT64_C(2000000000) // for a lost device to give its memory back
 
 struct recorder {
     struct device *device;
@@ -20,6 +21,7 @@ struct recorder {
     VkCommandBuffer commands; // the last of them
     double piece_us, limit_us;
     VkFence fence;
+    VkFence told_by; // the fence of the submission in flight: its own, or that of the last in it
     VkQueryPool queries;
     int max_timestamps, n_timestamps;
     int n_barriers, n_dispatches;
@@ -103,6 +105,18 @@ struct recorder *recorder_new(struct device *device, int max_dispatches, int max
     return recorder;
 }
 
+// A lost device answers at once, or never. A CPU always comes to the end.
+void recorder_settle(struct recorder *recorder)
+{
+    struct device *device = recorder->device;
+    if (recorder->in_flight) {
+        bool bounded = g_atomic_int_get(&device->lost) && !device->is_cpu;
+        device->vk.vkWaitForFences(device->handle, 1, &recorder->told_by, VK_TRUE,
+                                   bounded ? LOST_WAIT_NS : UINT64_MAX);
+        recorder->in_flight = false;
+    }
+}
+
 void recorder_free(struct recorder **pointer)
 {
     struct recorder *recorder = pointer ? *pointer : NULL;
@@ -111,9 +125,7 @@ void recorder_free(struct recorder **pointer)
     }
     *pointer = NULL;
     struct device *device = recorder->device;
-    if (recorder->in_flight) { // a lost device answers at once
-        device->vk.vkWaitForFences(device->handle, 1, &recorder->fence, VK_TRUE, UINT64_MAX);
-    }
+    recorder_settle(recorder);
     bindings_finish(&recorder->bindings);
     hazards_finish(&recorder->hazards);
     if (recorder->queries) {
@@ -318,13 +330,25 @@ static bool check_lost(struct device *device, const char *call, GError **error)
            device_error(device, VK_ERROR_DEVICE_LOST, call, error);
 }
 
-// The fence of the last piece tells that all are done. The lock is held throughout, because others
-// may use the same memory.
-static VkResult submit_pieces(struct recorder *recorder)
+// One call, as long as none is of several pieces: those are split so that no submission is long.
+static VkResult submit_at_once(struct recorder *const *recorders, int n, VkFence fence)
+{
+    struct device *device = recorders[0]->device;
+    VkSubmitInfo submits[RECORDER_MAX_BATCH];
+    for (int i = 0; i < n; i++) {
+        submits[i] = (VkSubmitInfo){
+            .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
+            .commandBufferCount = 1,
+            .pCommandBuffers = (const VkCommandBuffer *)(void *)recorders[i]->pieces->data,
+        };
+    }
+    return device->vk.vkQueueSubmit(device->queue, (uint32_t)n, submits, fence);
+}
+
+static VkResult submit_pieces(const struct recorder *recorder, VkFence fence, bool first)
 {
     struct device *device = recorder->device;
     VkResult result = VK_SUCCESS;
-    g_mutex_lock(device->queue_lock);
     for (guint i = 0; i < recorder->n_pieces && result == VK_SUCCESS; i++) {
         VkSubmitInfo submit = {
             .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
@@ -332,38 +356,70 @@ static VkResult submit_pieces(struct recorder *recorder)
             .pCommandBuffers = &g_array_index(recorder->pieces, VkCommandBuffer, i),
         };
         bool last = i + 1 == recorder->n_pieces;
-        result = device->vk.vkQueueSubmit(device->queue, 1, &submit,
-                                          last ? recorder->fence : VK_NULL_HANDLE);
-        if (result != VK_SUCCESS && i > 0) { // no fence will tell when the others are done
+        result = device->vk.vkQueueSubmit(device->queue, 1, &submit, last ? fence : VK_NULL_HANDLE);
+        if (result != VK_SUCCESS && (i > 0 || !first)) { // no fence will tell of the others
             device->vk.vkQueueWaitIdle(device->queue);
+        }
+    }
+    return result;
+}
+
+// The fence of the last tells that all are done. The lock is held throughout, because others may
+// use the same memory.
+static VkResult submit_all(struct recorder *const *recorders, int n, VkFence fence)
+{
+    struct device *device = recorders[0]->device;
+    VkResult result = VK_SUCCESS;
+    bool whole = true;
+    for (int i = 0; i < n; i++) {
+        whole = whole && recorders[i]->n_pieces == 1;
+    }
+    g_mutex_lock(device->queue_lock);
+    if (whole) {
+        result = submit_at_once(recorders, n, fence);
+    } else {
+        for (int i = 0; i < n && result == VK_SUCCESS; i++) {
+            result = submit_pieces(recorders[i], i + 1 == n ? fence : VK_NULL_HANDLE, i == 0);
         }
     }
     g_mutex_unlock(device->queue_lock);
     return result;
 }
 
-bool recorder_submit(struct recorder *recorder, GError **error)
+bool recorder_submit_batch(struct recorder *const *recorders, int n, GError **error)
 {
-    struct device *device = recorder->device;
-    if (!recorder->recorded || recorder->in_flight) {
-        g_set_error(error, EFFDET_ERROR, EFFDET_ERROR_FAILED,
-                    recorder->in_flight
-                        ? "a command buffer is in flight already: wait for it first"
-                        : "a command buffer that is not recorded to its end cannot be submitted");
-        return false;
+    struct recorder *last = recorders[n - 1];
+    struct device *device = last->device;
+    for (int i = 0; i < n; i++) {
+        if (!recorders[i]->recorded || recorders[i]->in_flight) {
+            g_set_error(
+                error, EFFDET_ERROR, EFFDET_ERROR_FAILED,
+                recorders[i]->in_flight
+                    ? "a command buffer is in flight already: wait for it first"
+                    : "a command buffer that is not recorded to its end cannot be submitted");
+            return false;
+        }
     }
     if (!check_lost(device, "vkQueueSubmit", error)) {
         return false;
     }
-    VK(device, vkResetFences(device->handle, 1, &recorder->fence));
-    VkResult result = submit_pieces(recorder);
+    VK(device, vkResetFences(device->handle, 1, &last->fence));
+    VkResult result = submit_all(recorders, n, last->fence);
     if (result != VK_SUCCESS) {
         return device_error(device, result, "vkQueueSubmit", error);
     }
-    recorder->in_flight = true;
+    for (int i = 0; i < n; i++) {
+        recorders[i]->in_flight = true;
+        recorders[i]->told_by = last->fence;
+    }
     return true;
 error:
     return false;
+}
+
+bool recorder_submit(struct recorder *recorder, GError **error)
+{
+    return recorder_submit_batch(&recorder, 1, error);
 }
 
 bool recorder_wait(struct recorder *recorder, uint64_t timeout_ns, bool *done, GError **error)
@@ -375,7 +431,7 @@ bool recorder_wait(struct recorder *recorder, uint64_t timeout_ns, bool *done, G
     }
     if (recorder->in_flight) {
         VkResult result =
-            device->vk.vkWaitForFences(device->handle, 1, &recorder->fence, VK_TRUE, timeout_ns);
+            device->vk.vkWaitForFences(device->handle, 1, &recorder->told_by, VK_TRUE, timeout_ns);
         if (result == VK_TIMEOUT) {
             return true;
         }

@@ -41,7 +41,9 @@ struct recorder;
 // recorded must outlive the recorder, or its next recorder_begin().
 struct recorder *recorder_new(struct device *device, int max_dispatches, int max_timestamps,
                               GError **error) WARN_UNUSED;
-void recorder_free(struct recorder **recorder); // waits for the submission in flight
+// Waits for the submission in flight, whatever becomes of it; of a lost GPU for two seconds.
+void recorder_settle(struct recorder *recorder);
+void recorder_free(struct recorder **recorder); // settles
 bool recorder_begin(struct recorder *recorder, GError **error)
     WARN_UNUSED; // resets; the first scope covers everything earlier on the queue
 bool recorder_dispatch(struct recorder *recorder, const struct dispatch *dispatch,
@@ -62,6 +64,11 @@ int recorder_submits(const struct recorder *recorder); // pieces
 
 bool recorder_submit(struct recorder *recorder, GError **error)
     WARN_UNUSED; // takes the queue lock; one submission in flight at most
+// Several of one device, at most RECORDER_MAX_BATCH, to run one after the other: one submission, or
+// more where one of them is of several pieces. All are in flight until the last is done, and each
+// has to be waited for before that last one is submitted or freed.
+#define RECORDER_MAX_BATCH 16
+bool recorder_submit_batch(struct recorder *const *recorders, int n, GError **error) WARN_UNUSED;
 // Neither submit nor wait allocates. true with *done; timeout_ns 0 polls. After DEVICE_LOST or
 // VK_ERROR: false with *error.
 bool recorder_wait(struct recorder *recorder, uint64_t timeout_ns, bool *done,
