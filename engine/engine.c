@@ -1,6 +1,6 @@
 // SPDX-FileCopyrightText: effdet contributors
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// The public API: parameters, the ring of frames in flight, results. Everything heavy is below.
+// Making an engine of its parameters, and taking it apart. Frames are stream.c's matter.
 #include "effdet/effdet.h"
 
 #include "base/error.h"
@@ -121,22 +121,32 @@ static void fill_info(EffdetEngine *engine, bool half, bool cpu_plan)
     };
 }
 
-static bool make_slots(EffdetEngine *engine, int depth, GError **error)
+bool engine_make_slots(EffdetEngine *engine, guint n, GError **error)
 {
-    while (engine->n_slots < depth) {
-        if (!slot_init(&engine->slots[engine->n_slots], &engine->context, error)) {
+    for (guint made = (guint)engine->n_slots; made < n; made++) {
+        if (!slot_init(&engine->slots[made], &engine->context, error)) {
             return false;
         }
+        g_mutex_lock(&engine->lock);
         engine->n_slots++;
+        g_mutex_unlock(&engine->lock);
     }
     return true;
 }
 
+// Frames of one submission know its end from the last of them: all are over before any slot goes.
 static void free_slots(EffdetEngine *engine)
 {
+    g_mutex_lock(&engine->lock);
+    schedule_drain(engine);
+    g_mutex_unlock(&engine->lock);
+    for (int i = 0; i < engine->n_slots; i++) {
+        recorder_settle(slot_recorder(&engine->slots[i]));
+    }
     while (engine->n_slots > 0) {
         slot_finish(&engine->slots[--engine->n_slots], &engine->context);
     }
+    engine->head = 0;
 }
 
 // One small dark frame: drivers compile at the first dispatch, and it shows how long the network's
@@ -152,7 +162,7 @@ static bool warm_up(EffdetEngine *engine, gint64 *frame_us, GError **error)
                          .planes = {{dark, 64}, {dark + 64 * 64, 64}}};
     EffdetResult *result = NULL;
     frame_context_measure(&engine->context);
-    if (!make_slots(engine, 1, error) || !effdet_engine_set_filter(engine, &filter, error) ||
+    if (!engine_make_slots(engine, 1, error) || !effdet_engine_set_filter(engine, &filter, error) ||
         effdet_engine_submit(engine, &frame, NULL, error) != EFFDET_OK ||
         effdet_engine_collect(engine, -1, &result, error) != EFFDET_OK) {
         return false;
@@ -215,14 +225,17 @@ static bool build(EffdetEngine *engine, const EffdetEngineParams *params, GError
         !frame_context_init(&engine->context, &engine->network, model, error)) {
         return false;
     }
-    engine->post = post_new(model);
     engine->results = result_pool_new();
+    engine->max_launches = params->queue_depth ? params->queue_depth : DEFAULT_QUEUE_DEPTH;
+    engine->own = g_new0(EffdetStream, 1);
+    *engine->own =
+        (EffdetStream){.engine = engine, .post = post_new(model), .depth = engine->max_launches};
     EffdetFilter filter = {
         .score_threshold = (float)model->suggested_score_threshold,
         .iou_threshold = (float)model->post.nms_iou,
         .max_detections = model->post.max_detections ? (guint)model->post.max_detections : 100};
-    int depth = params->queue_depth ? (int)params->queue_depth : DEFAULT_QUEUE_DEPTH;
-    if (!warm_up(engine, &frame_us, error) || !make_slots(engine, depth, error) ||
+    if (!warm_up(engine, &frame_us, error) ||
+        !engine_make_slots(engine, engine->max_launches, error) ||
         !effdet_engine_set_filter(engine, &filter, error)) {
         return false;
     }
@@ -242,6 +255,7 @@ EffdetEngine *effdet_engine_new(const EffdetEngineParams *params, GError **error
     gint64 start = g_get_monotonic_time();
     EffdetEngine *engine = g_new0(EffdetEngine, 1);
     g_mutex_init(&engine->lock);
+    g_cond_init(&engine->change);
     engine->timeout_ms = WARM_UP_TIMEOUT_MS;
     if (!build(engine, params, error)) {
         effdet_engine_free(&engine);
@@ -262,13 +276,14 @@ void effdet_engine_free(EffdetEngine **engine)
         return;
     }
     free_slots(self);
+    effdet_stream_free(&self->own);
     frame_context_finish(&self->context);
     network_finish(&self->network);
-    post_free(&self->post);
     result_pool_free(&self->results);
-    post_filter_finish(&self->filter);
     device_free(&self->device);
     checkpoint_close(&self->checkpoint);
+    g_clear_error(&self->failure);
+    g_cond_clear(&self->change);
     g_mutex_clear(&self->lock);
     g_free(self);
 }
@@ -276,92 +291,4 @@ void effdet_engine_free(EffdetEngine **engine)
 const EffdetEngineInfo *effdet_engine_info(EffdetEngine *engine)
 {
     return &engine->info;
-}
-
-gboolean effdet_engine_set_filter(EffdetEngine *engine, const EffdetFilter *filter, GError **error)
-{
-    struct post_filter parsed = {0};
-    if (!post_filter_init(&parsed, engine->model, filter, error)) {
-        return FALSE;
-    }
-    g_mutex_lock(&engine->lock);
-    post_filter_finish(&engine->filter);
-    engine->filter = parsed;
-    g_mutex_unlock(&engine->lock);
-    return TRUE;
-}
-
-EffdetStatus effdet_engine_submit(EffdetEngine *engine, const EffdetFrame *frame, gpointer cookie,
-                                  GError **error)
-{
-    g_mutex_lock(&engine->lock);
-    bool full = engine->in_flight == engine->n_slots;
-    struct slot *slot = &engine->slots[engine->head];
-    if (!full) {
-        post_filter_copy(&slot->filter, &engine->filter);
-    }
-    g_mutex_unlock(&engine->lock);
-    if (full) {
-        return EFFDET_BUSY;
-    }
-    slot->cookie = cookie;
-    slot->submitted_us = g_get_monotonic_time();
-    if (!slot_submit(slot, &engine->context, frame, error)) {
-        return EFFDET_FAILED;
-    }
-    g_mutex_lock(&engine->lock);
-    engine->head = (engine->head + 1) % engine->n_slots;
-    engine->in_flight++;
-    g_mutex_unlock(&engine->lock);
-    return EFFDET_OK;
-}
-
-EffdetStatus effdet_engine_collect(EffdetEngine *engine, gint64 timeout_us, EffdetResult **result,
-                                   GError **error)
-{
-    if (effdet_engine_in_flight(engine) == 0) {
-        return EFFDET_AGAIN;
-    }
-    struct slot *slot = &engine->slots[engine->tail];
-    uint64_t limit_ns =
-        engine->timeout_ms == G_MAXUINT ? UINT64_MAX : (uint64_t)engine->timeout_ms * 1000000;
-    bool bounded = timeout_us >= 0 && (uint64_t)timeout_us * 1000 < limit_ns;
-    bool done = false;
-    if (!slot_wait(slot, &engine->context, bounded ? (uint64_t)timeout_us * 1000 : limit_ns, &done,
-                   error)) {
-        return EFFDET_FAILED;
-    }
-    if (!done && bounded) {
-        return EFFDET_AGAIN;
-    }
-    if (!done) {
-        g_atomic_int_set(&engine->device->lost, 1);
-        g_set_error(error, EFFDET_ERROR, EFFDET_ERROR_DEVICE_LOST,
-                    "device %s did not finish a frame within %u ms; raise the GPU timeout or use a "
-                    "smaller model",
-                    engine->device->name, engine->timeout_ms);
-        return EFFDET_FAILED;
-    }
-    const struct decode_output *output = slot->output.map;
-    EffdetResult *self = result_pool_take(engine->results, post_capacity(engine->post, output));
-    self->cookie = slot->cookie;
-    post_run(engine->post, output, &slot->filter, &slot->letterbox, self);
-    self->gpu_preprocess_us = slot_elapsed_us(slot, MARK_START, MARK_PREPROCESSED);
-    self->gpu_network_us = slot_elapsed_us(slot, MARK_PREPROCESSED, MARK_NETWORK);
-    self->gpu_decode_us = slot_elapsed_us(slot, MARK_NETWORK, MARK_END);
-    self->latency_us = g_get_monotonic_time() - slot->submitted_us;
-    g_mutex_lock(&engine->lock);
-    engine->tail = (engine->tail + 1) % engine->n_slots;
-    engine->in_flight--;
-    g_mutex_unlock(&engine->lock);
-    *result = self;
-    return EFFDET_OK;
-}
-
-guint effdet_engine_in_flight(EffdetEngine *engine)
-{
-    g_mutex_lock(&engine->lock);
-    guint n = (guint)engine->in_flight;
-    g_mutex_unlock(&engine->lock);
-    return n;
 }

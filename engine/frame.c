@@ -19,6 +19,7 @@ bool frame_context_init(struct frame_context *context, struct network *network,
                         const struct model *model, GError **error)
 {
     *context = (struct frame_context){.network = network, .model = model};
+    g_mutex_init(&context->lock);
     return buffer_init(&context->scratch, network->device,
                        decode_scratch_bytes(model, network->graph), MEMORY_DEVICE, error);
 }
@@ -28,6 +29,7 @@ void frame_context_finish(struct frame_context *context)
     if (context->network) {
         buffer_finish(&context->scratch, context->network->device);
         g_clear_pointer(&context->marks, g_free);
+        g_mutex_clear(&context->lock);
         context->network = NULL;
     }
 }
@@ -166,6 +168,7 @@ bool slot_init(struct slot *slot, struct frame_context *context, GError **error)
     struct network *network = context->network;
     struct device *device = network->device;
     *slot = (struct slot){.shape.rows = context->model->input_height};
+    g_mutex_lock(&context->lock);
     bool ok =
         make_recorders(slot, context, error) &&
         buffer_init(&slot->staging, device, MIN(STAGING_BYTES, device->limits.storage_range),
@@ -175,6 +178,7 @@ bool slot_init(struct slot *slot, struct frame_context *context, GError **error)
         buffer_init(&slot->output, device, decode_output_bytes(context->model, network->graph),
                     MEMORY_READBACK, error) &&
         record(slot, context, error);
+    g_mutex_unlock(&context->lock);
     if (!ok) {
         slot_finish(slot, context);
     }
@@ -250,14 +254,19 @@ static void copy_planes(struct slot *slot, const EffdetFrame *frame, const uint6
     }
 }
 
-static bool submit_pass(struct slot *slot, enum pass_kind kind, GError **error)
+// The slot's memory and commands become fit for such frames: seldom, and one slot at a time.
+static bool fit(struct slot *slot, struct frame_context *context, uint64_t bytes,
+                struct preprocess_shape shape, GError **error)
 {
-    slot->kind = kind;
-    return recorder_submit(slot->passes[kind].recorder, error);
+    g_mutex_lock(&context->lock);
+    bool ok = (bytes <= slot->staging.bytes || grow_staging(slot, context, bytes, error)) &&
+              fit_shape(slot, context, shape, error);
+    g_mutex_unlock(&context->lock);
+    return ok;
 }
 
-bool slot_submit(struct slot *slot, struct frame_context *context, const EffdetFrame *frame,
-                 GError **error)
+bool slot_fill(struct slot *slot, struct frame_context *context, const EffdetFrame *frame,
+               GError **error)
 {
     struct device *device = context->network->device;
     uint64_t offsets[3], strides[3], bytes;
@@ -269,31 +278,28 @@ bool slot_submit(struct slot *slot, struct frame_context *context, const EffdetF
                    (double)frame->pixel_aspect);
     struct preprocess_shape shape =
         preprocess_shape_of(&context->model->pre, frame->format, &slot->letterbox);
-    if ((bytes > slot->staging.bytes && !grow_staging(slot, context, bytes, error)) ||
-        !fit_shape(slot, context, shape, error)) {
+    if (!fit(slot, context, bytes, shape, error)) {
         return false;
     }
-    const int frames = g_atomic_int_get(&context->full_frames);
+    slot->kind = g_atomic_int_get(&context->full_frames) > 0 ? PASS_FULL : PASS_QUICK;
     copy_planes(slot, frame, offsets, strides);
     guint8 *params = slot->params.map;
     preprocess_fill((struct preprocess_params *)params, frame, context->model, &slot->letterbox);
     decode_fill((struct decode_params *)(params + DECODE_PARAMS_OFFSET), context->model,
                 slot->filter.score_threshold);
     return buffer_flush(&slot->staging, device, 0, bytes, error) &&
-           buffer_flush(&slot->params, device, 0, slot->params.bytes, error) &&
-           submit_pass(slot, frames > 0 ? PASS_FULL : PASS_QUICK, error);
+           buffer_flush(&slot->params, device, 0, slot->params.bytes, error);
 }
 
-bool slot_wait(struct slot *slot, struct frame_context *context, uint64_t timeout_ns, bool *done,
-               GError **error)
+struct recorder *slot_recorder(const struct slot *slot)
+{
+    return slot->passes[slot->kind].recorder;
+}
+
+bool slot_arrive(struct slot *slot, struct frame_context *context, bool *again, GError **error)
 {
     const struct decode_output *output = slot->output.map;
-    if (!recorder_wait(slot->passes[slot->kind].recorder, timeout_ns, done, error)) {
-        return false;
-    }
-    if (!*done) {
-        return true;
-    }
+    *again = false;
     if (!buffer_invalidate(&slot->output, context->network->device, 0, slot->output.bytes, error)) {
         return false;
     }
@@ -303,9 +309,11 @@ bool slot_wait(struct slot *slot, struct frame_context *context, uint64_t timeou
         return true;
     }
     g_atomic_int_set(&context->full_frames, FULL_FRAMES);
-    return slot->kind == PASS_FULL || !slot->passes[PASS_FULL].recorder ||
-           (submit_pass(slot, PASS_FULL, error) &&
-            slot_wait(slot, context, timeout_ns, done, error));
+    *again = slot->kind == PASS_QUICK && slot->passes[PASS_FULL].recorder;
+    if (*again) {
+        slot->kind = PASS_FULL;
+    }
+    return true;
 }
 
 gint64 slot_elapsed_us(const struct slot *slot, int from, int to)

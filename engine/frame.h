@@ -14,6 +14,7 @@
 struct frame_context {
     struct network *network;
     const struct model *model;
+    GMutex lock;           // held while a slot is recorded
     struct buffer scratch; // decode's counters; frames on one queue do not overlap
     gint full_frames;      // so many of the next frames are decoded in full; atomic
     int *marks;            // timestamps around the network's dispatches, or NULL: do not measure
@@ -34,18 +35,31 @@ struct pass {
     int marks[N_MARKS];        // timestamps
 };
 
+enum slot_state {
+    SLOT_FREE,
+    SLOT_FILLING, // its stream's thread copies the picture
+    SLOT_WAITING, // for the device
+    SLOT_RUNNING,
+    SLOT_DONE, // to be collected
+};
+
 struct slot {
     struct buffer staging;         // planes of the picture; grows
     struct preprocess_shape shape; // recorded for frames of this
     struct buffer params;          // struct preprocess_params, then struct decode_params
     struct buffer output;          // struct decode_output
     struct pass passes[N_PASSES];
-    // of the frame in flight
+    // of the frame in it
     enum pass_kind kind;
-    gpointer cookie;
-    gint64 submitted_us;
     struct post_filter filter;
     struct letterbox letterbox;
+    // schedule.c's, under the engine's lock
+    enum slot_state state;
+    EffdetStream *stream; // NULL: nobody waits for the frame any more
+    GError *failure;      // why a frame that is done has no candidates
+    gpointer cookie;
+    gint64 submitted_us;
+    gint64 order_ns; // the least goes first
 };
 
 // Makes slots that time the network's dispatches.
@@ -55,16 +69,19 @@ void frame_context_measure(struct frame_context *context);
 void frame_context_learn(struct frame_context *context, const struct slot *slot);
 
 bool slot_init(struct slot *slot, struct frame_context *context, GError **error) WARN_UNUSED;
-// Waits for the slot's frame. Accepts a zeroed or half-made slot.
+// The slot's commands are not in flight. Accepts a zeroed or half-made slot.
 void slot_finish(struct slot *slot, struct frame_context *context);
-// Copies the picture and starts the device. Allocates and records only when the picture outgrows
-// the staging memory.
-bool slot_submit(struct slot *slot, struct frame_context *context, const EffdetFrame *frame,
-                 GError **error) WARN_UNUSED;
-// Whether the candidates of the frame are in output->map, complete; starts the full pass if they
-// turn out not to be, and waits for that as long again. timeout_ns 0 polls.
-bool slot_wait(struct slot *slot, struct frame_context *context, uint64_t timeout_ns, bool *done,
+// Copies the picture and chooses the pass; the slot's commands are not in flight. Allocates and
+// records only when the picture outgrows the staging memory or is of another shape. Slots can be
+// filled by several threads at once.
+bool slot_fill(struct slot *slot, struct frame_context *context, const EffdetFrame *frame,
                GError **error) WARN_UNUSED;
+// The commands to submit for the frame in the slot.
+struct recorder *slot_recorder(const struct slot *slot);
+// The commands are done: the candidates are in output->map, or, with *again, slot_recorder() has to
+// run once more, as there are more candidates than was expected.
+bool slot_arrive(struct slot *slot, struct frame_context *context, bool *again,
+                 GError **error) WARN_UNUSED;
 // Microseconds between two marks of the frame that is done; -1 without timestamps.
 gint64 slot_elapsed_us(const struct slot *slot, int from, int to);
 uint64_t slot_bytes(const struct slot *slot);

@@ -242,8 +242,50 @@ EFFDET_API EffdetStatus effdet_engine_collect(EffdetEngine *engine, gint64 timeo
                                               EffdetResult **result,
                                               GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
-// Frames in flight (submitted, not collected). Free-threaded.
+// Frames in flight (submitted, not collected) of the engine and all its streams. Free-threaded.
 EFFDET_API guint effdet_engine_in_flight(EffdetEngine *engine);
+
+// ---- streams
+// ---------------------------------------------------------------------------------------------------------
+
+// One of several sources of frames on one engine: they share its weights and its device, and know
+// nothing of each other. Their frames go to the device in the order of their times, so that each
+// gets its turn; those that come while the device is busy go to it together, in one submission.
+// Results are the same as those of effdet_engine_submit(), which serves a stream of the engine's
+// own. One thread may submit to a stream while one other collects from it; different streams are
+// independent of each other. Whoever collects waits for the device on behalf of all.
+typedef struct EffdetStream EffdetStream;
+
+// queue_depth: frames that it may have in flight, 1..16; 0 = the engine's. All streams of an engine
+// may have 64. Makes room for them: milliseconds, and some megabytes a frame, which the engine
+// keeps. The filter is the engine's. NULL with *error. The engine must outlive the stream. One
+// thread at a time makes streams of an engine; frames of others may be in flight.
+EFFDET_API EffdetStream *effdet_stream_new(EffdetEngine *engine, guint queue_depth,
+                                           GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+// Forgets its frames in flight and sets *stream to NULL; waits for nothing. Accepts NULL and a
+// pointer to NULL.
+EFFDET_API void effdet_stream_free(EffdetStream **stream);
+
+// As effdet_engine_set_filter(), for this stream alone. Free-threaded.
+EFFDET_API gboolean effdet_stream_set_filter(EffdetStream *stream, const EffdetFilter *filter,
+                                             GError **error);
+
+// As effdet_engine_submit(). time_ns: of the frame, nanoseconds on the stream's own clock, e.g. its
+// presentation time; negative = unknown. It decides whose frame goes first; a stream whose times
+// jump, or that joins, is counted on from where the others are.
+EFFDET_API EffdetStatus effdet_stream_submit(EffdetStream *stream, const EffdetFrame *frame,
+                                             gint64 time_ns, gpointer cookie,
+                                             GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+// As effdet_engine_collect(): the stream's results in the order of its frames. After
+// EFFDET_ERROR_DEVICE_LOST every stream of the engine is dead; any other error concerns this frame.
+EFFDET_API EffdetStatus effdet_stream_collect(EffdetStream *stream, gint64 timeout_us,
+                                              EffdetResult **result,
+                                              GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+// Frames in flight of this stream. Free-threaded.
+EFFDET_API guint effdet_stream_in_flight(EffdetStream *stream);
 
 // ---- raw network
 // -------------------------------------------------------------------------------------------------
