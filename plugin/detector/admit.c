@@ -107,7 +107,7 @@ static Verdict wait_for_slot(GstEffdet *self, GstEffdetOverload policy)
         if (self->lost) {
             return ADMIT_PASS;
         }
-        if (!self->draining && self->n_in_engine < self->queue_depth) {
+        if (!self->draining && self->n_in_engine < self->use.depth) {
             return ADMIT_INFER;
         }
         if (policy != GST_EFFDET_OVERLOAD_BLOCK) {
@@ -176,7 +176,8 @@ static gboolean submit(GstEffdet *self, GstBuffer *buffer, Flight *flight)
     }
     flight->width = map.frame.width;
     flight->height = map.frame.height;
-    status = effdet_engine_submit(self->engine, &map.frame, flight, &error);
+    status = effdet_stream_submit(self->use.stream, &map.frame, (gint64)media_time(buffer), flight,
+                                  &error);
     frame_unmap(&map);
     if (status == EFFDET_FAILED) {
         detector_engine_failed(self, error);

@@ -11,6 +11,7 @@
 #include "flight.h"
 #include "gsteffdet.h"
 #include "settings.h"
+#include "share.h"
 #include "stats.h"
 
 #include <gst/base/gstqueuearray.h>
@@ -20,6 +21,14 @@ GST_DEBUG_CATEGORY_EXTERN(gst_effdet_debug);
 #define GST_CAT_DEFAULT gst_effdet_debug
 
 typedef enum { ITEM_BUFFER, ITEM_EVENT, ITEM_QUERY } ItemKind;
+
+// An engine in use by this element.
+typedef struct {
+    Share *share;
+    EffdetStream *stream; // ours on it
+    guint depth;          // frames that it takes at once
+    GArray *labels;       // GQuark for each class
+} Use;
 
 // What waits between the pads. The item owns buffer or event; a query belongs to the streaming
 // thread that waits for it.
@@ -70,9 +79,7 @@ struct _GstEffdet {
 
     // The engine. Changed by a state change (no other thread runs then) or under `lock` with no
     // frame and no collector in it.
-    EffdetEngine *engine;
-    GArray *labels; // GQuark for each class
-    guint queue_depth;
+    Use use;             // zeroed: none
     gboolean failed;     // an error was posted: nothing goes to the engine any more
     gboolean lost;       // the engine is dead; a new one is on its way
     gboolean collecting; // the collector is in the engine
@@ -88,9 +95,10 @@ struct _GstEffdet {
 gboolean detector_start(GstEffdet *self) G_GNUC_WARN_UNUSED_RESULT;
 // PAUSED→READY, with the pads inactive: undoes it.
 void detector_stop(GstEffdet *self);
-// An engine of the settings in force, filter included, and its class names. NULL with *error.
-EffdetEngine *detector_make_engine(GstEffdet *self, GArray **labels,
-                                   GError **error) G_GNUC_WARN_UNUSED_RESULT;
+// Makes or joins an engine of the settings in force, filter included. FALSE with *error.
+gboolean detector_open(GstEffdet *self, Use *use, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+// Leaves it and zeroes *use. Accepts a zeroed one.
+void detector_close(Use *use);
 // Hands changed thresholds and classes to the engine; what it refuses is undone with a warning.
 // Streaming thread.
 void detector_update_filter(GstEffdet *self);

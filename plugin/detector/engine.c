@@ -75,11 +75,14 @@ void detector_fail(GstEffdet *self, GError *error)
 
 void detector_engine_failed(GstEffdet *self, GError *error)
 {
-    gboolean recover, first;
+    gboolean recover, first, lost;
 
+    lost = g_error_matches(error, EFFDET_ERROR, EFFDET_ERROR_DEVICE_LOST);
+    if (lost) {
+        share_forget(self->use.share);
+    }
     GST_OBJECT_LOCK(self);
-    recover = self->settings.on_device_lost == GST_EFFDET_DEVICE_LOST_RECOVER &&
-              g_error_matches(error, EFFDET_ERROR, EFFDET_ERROR_DEVICE_LOST);
+    recover = lost && self->settings.on_device_lost == GST_EFFDET_DEVICE_LOST_RECOVER;
     GST_OBJECT_UNLOCK(self);
     if (!recover) {
         detector_fail(self, error);
@@ -129,7 +132,7 @@ void detector_update_filter(GstEffdet *self)
     self->filter_changed = FALSE;
     GST_OBJECT_UNLOCK(self);
     filter = filter_of(&settings);
-    if (effdet_engine_set_filter(self->engine, &filter, &error)) {
+    if (effdet_stream_set_filter(self->use.stream, &filter, &error)) {
         classes_took_force(self, settings.classes);
         settings_clear(&settings);
         return;
@@ -143,7 +146,7 @@ void detector_update_filter(GstEffdet *self)
     settings.classes = g_strdup(self->classes_in_force);
     GST_OBJECT_UNLOCK(self);
     filter = filter_of(&settings);
-    if (!effdet_engine_set_filter(self->engine, &filter, NULL)) {
+    if (!effdet_stream_set_filter(self->use.stream, &filter, NULL)) {
         GST_ERROR_OBJECT(self, "the filter in force is refused");
     }
     settings_clear(&settings);
@@ -169,49 +172,49 @@ static GArray *label_quarks(const EffdetEngineInfo *info)
     return quarks;
 }
 
-EffdetEngine *detector_make_engine(GstEffdet *self, GArray **labels, GError **error)
+gboolean detector_open(GstEffdet *self, Use *use, GError **error)
 {
     Settings settings;
-    EffdetEngine *engine;
+    EffdetFilter filter;
+    gboolean ok;
 
     GST_OBJECT_LOCK(self);
     settings_copy(&settings, &self->settings);
     GST_OBJECT_UNLOCK(self);
-    EffdetEngineParams params = {.model = non_empty(settings.model),
-                                 .weights = non_empty(settings.weights),
-                                 .labels = non_empty(settings.labels),
-                                 .project = non_empty(settings.project),
-                                 .device = non_empty(settings.device),
-                                 .precision = settings.precision,
-                                 .queue_depth = settings.queue_depth,
-                                 // the engine's own default knows slow devices
-                                 .gpu_timeout_ms = settings.gpu_timeout_ms == DEFAULT_GPU_TIMEOUT_MS
-                                                       ? 0
-                                                       : settings.gpu_timeout_ms};
-    EffdetFilter filter = filter_of(&settings);
-    engine = effdet_engine_new(&params, error);
-    if (engine != NULL && !effdet_engine_set_filter(engine, &filter, error)) {
-        effdet_engine_free(&engine);
-    }
-    if (engine != NULL) {
-        *labels = label_quarks(effdet_engine_info(engine));
+    filter = filter_of(&settings);
+    *use = (Use){.share = share_acquire(&settings, error), .depth = settings.queue_depth};
+    ok = use->share != NULL && (use->stream = share_stream(use->share, &settings, error)) != NULL &&
+         effdet_stream_set_filter(use->stream, &filter, error);
+    if (ok) {
+        use->labels = label_quarks(effdet_engine_info(share_engine(use->share)));
         classes_took_force(self, settings.classes);
+    } else {
+        detector_close(use);
     }
     settings_clear(&settings);
-    return engine;
+    return ok;
+}
+
+void detector_close(Use *use)
+{
+    if (use->stream != NULL) {
+        effdet_stream_free(&use->stream);
+    }
+    share_release(&use->share);
+    g_clear_pointer(&use->labels, g_array_unref);
 }
 
 // Waits for the oldest frame. Under lock, which is released meanwhile.
 static void collect_one(GstEffdet *self)
 {
-    EffdetEngine *engine = self->engine;
+    EffdetStream *stream = self->use.stream;
     EffdetResult *result = NULL;
     GError *error = NULL;
     EffdetStatus status;
 
     self->collecting = TRUE;
     g_mutex_unlock(&self->lock);
-    status = effdet_engine_collect(engine, -1, &result, &error);
+    status = effdet_stream_collect(stream, -1, &result, &error);
     if (status != EFFDET_OK && error == NULL) {
         error = g_error_new(
             EFFDET_ERROR, EFFDET_ERROR_FAILED,
@@ -263,26 +266,22 @@ gboolean detector_start(GstEffdet *self)
 {
     GError *error = NULL;
     const EffdetEngineInfo *info;
-    EffdetEngine *engine;
-    GArray *labels = NULL;
+    Use use;
     g_autofree gchar *text = NULL;
 
     post_progress(self, GST_PROGRESS_TYPE_START, "Loading the model");
-    engine = detector_make_engine(self, &labels, &error);
-    if (engine == NULL) {
+    if (!detector_open(self, &use, &error)) {
         post_progress(self, GST_PROGRESS_TYPE_ERROR, error->message);
         detector_post(self, GST_MESSAGE_ERROR, error);
         return FALSE;
     }
-    info = effdet_engine_info(engine);
+    info = effdet_engine_info(share_engine(use.share));
     text = g_strdup_printf("%s on %s", info->model, info->device);
     post_progress(self, GST_PROGRESS_TYPE_COMPLETE, text);
     GST_INFO_OBJECT(self, "%s, %s, %ux%u, %u classes, started in %.0f ms", text, info->precision,
                     info->input_width, info->input_height, info->n_classes, info->start_ms);
     g_mutex_lock(&self->lock); // properties are set and statistics read at any time
-    self->engine = engine;
-    self->labels = labels;
-    self->queue_depth = MIN(info->queue_depth, MAX_DEPTH);
+    self->use = use;
     self->quit = self->failed = self->lost = self->draining = self->reload_wanted = FALSE;
     self->stats = (Stats){0};
     self->collector = g_thread_new("effdet-collect", collect, self);
@@ -292,7 +291,7 @@ gboolean detector_start(GstEffdet *self)
 
 void detector_stop(GstEffdet *self)
 {
-    EffdetEngine *engine;
+    Use use;
 
     if (self->collector == NULL) {
         return;
@@ -309,8 +308,8 @@ void detector_stop(GstEffdet *self)
     if (self->late != NULL) {
         flight_abandon(self, self->late);
     }
-    engine = g_steal_pointer(&self->engine);
-    g_clear_pointer(&self->labels, g_array_unref);
+    use = self->use;
+    self->use = (Use){NULL};
     g_mutex_unlock(&self->lock);
-    effdet_engine_free(&engine);
+    detector_close(&use);
 }

@@ -22,8 +22,8 @@ Flight *flight_begin(GstEffdet *self, GstClockTime pts)
         Flight *flight = &self->flights[i];
 
         if (flight->state == FLIGHT_FREE) {
-            *flight =
-                (Flight){.state = FLIGHT_ENGINE, .pts = pts, .labels = g_array_ref(self->labels)};
+            *flight = (Flight){
+                .state = FLIGHT_ENGINE, .pts = pts, .labels = g_array_ref(self->use.labels)};
             self->n_in_engine++;
             return flight;
         }

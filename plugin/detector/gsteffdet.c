@@ -96,7 +96,8 @@ static GstStructure *current_stats(GstEffdet *self)
 
     g_mutex_lock(&self->lock);
     structure = stats_to_structure(
-        &self->stats, self->engine != NULL ? effdet_engine_info(self->engine)->device : NULL);
+        &self->stats,
+        self->use.share != NULL ? effdet_engine_info(share_engine(self->use.share))->device : NULL);
     g_mutex_unlock(&self->lock);
     return structure;
 }

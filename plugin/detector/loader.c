@@ -14,48 +14,40 @@ static gboolean drain(GstEffdet *self)
     return !self->quit;
 }
 
-static void swap_in(GstEffdet *self, EffdetEngine **engine, GArray **labels)
+static void swap_in(GstEffdet *self, Use *use)
 {
-    EffdetEngine *old_engine = self->engine;
-    GArray *old_labels = self->labels;
+    Use old = self->use;
 
-    self->engine = *engine;
-    self->labels = *labels;
-    *engine = old_engine;
-    *labels = old_labels;
-    if (self->engine != NULL) {
-        self->queue_depth = MIN(effdet_engine_info(self->engine)->queue_depth, MAX_DEPTH);
-    }
+    self->use = *use;
+    *use = old;
 }
 
 // One engine made and swapped in. Called and left with lock held, which is released meanwhile.
 static void reload(GstEffdet *self)
 {
-    gboolean lost = self->lost;
-    EffdetEngine *engine = NULL;
-    GArray *labels = NULL;
+    gboolean lost = self->lost, opened;
+    Use use = {NULL};
     GError *error = NULL;
 
     if (lost && !drain(self)) {
         return;
     }
     if (lost) { // a dead engine goes first: its memory may be needed
-        swap_in(self, &engine, &labels);
+        swap_in(self, &use);
         g_mutex_unlock(&self->lock);
-        effdet_engine_free(&engine);
-        g_clear_pointer(&labels, g_array_unref);
+        detector_close(&use);
         g_mutex_lock(&self->lock);
     }
     g_mutex_unlock(&self->lock);
-    engine = detector_make_engine(self, &labels, &error);
-    if (engine == NULL && lost) {
+    opened = detector_open(self, &use, &error);
+    if (!opened && lost) {
         detector_fail(self, error);
-    } else if (engine == NULL) {
+    } else if (!opened) {
         detector_post(self, GST_MESSAGE_WARNING, error);
     }
     g_mutex_lock(&self->lock);
-    if (engine != NULL && drain(self)) {
-        swap_in(self, &engine, &labels);
+    if (opened && drain(self)) {
+        swap_in(self, &use);
         self->lost = FALSE;
     }
     self->draining = FALSE;
@@ -64,8 +56,7 @@ static void reload(GstEffdet *self)
     GST_OBJECT_LOCK(self); // what was set meanwhile went to the other engine
     self->filter_changed = TRUE;
     GST_OBJECT_UNLOCK(self);
-    effdet_engine_free(&engine);
-    g_clear_pointer(&labels, g_array_unref);
+    detector_close(&use);
     g_mutex_lock(&self->lock);
 }
 

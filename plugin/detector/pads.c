@@ -177,7 +177,7 @@ static gboolean answer_allocation(GstEffdet *self, GstQuery *query)
     }
     n_pools = gst_query_get_n_allocation_pools(query);
     g_mutex_lock(&self->lock);
-    held = self->queue_depth;
+    held = self->use.depth;
     g_mutex_unlock(&self->lock);
     for (guint i = 0; i < n_pools; i++) {
         GstBufferPool *pool;

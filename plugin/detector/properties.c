@@ -198,14 +198,19 @@ static void install_device_properties(GObjectClass *klass)
     /**
      * GstEffdet:share-group:
      *
-     * Elements with equal groups, models and devices may use one engine.
+     * Elements of this process with equal groups that ask for the same engine (model, weights,
+     * labels, project, device, precision and #GstEffdet:gpu-timeout) use one: its weights are in
+     * memory once, and frames that wait for the device go to it together, the oldest first.
+     * Thresholds, classes, #GstEffdet:queue-depth and everything else stay each element's own.
      *
      * Since: 0.1
      */
-    g_object_class_install_property(klass, PROP_SHARE_GROUP,
-                                    g_param_spec_string("share-group", "Share group",
-                                                        "Elements of one group may share an engine",
-                                                        NULL, FIXED));
+    g_object_class_install_property(
+        klass, PROP_SHARE_GROUP,
+        g_param_spec_string("share-group", "Share group",
+                            "Elements of one group that ask for the same model on the same "
+                            "device use one engine",
+                            NULL, FIXED));
 }
 
 static void install_result_properties(GObjectClass *klass)

@@ -16,9 +16,16 @@ typedef struct {
 
 struct EffdetEngine {
     EffdetEngineInfo info;
+    gboolean dead;
+    guint n_streams;
+};
+
+struct EffdetStream {
+    EffdetEngine *engine;
+    guint depth;
     Slot slots[MAX_SLOTS]; // ring
     guint first, n;
-    gboolean dead;
+    EffdetFilter filter;
 };
 
 static GMutex lock;
@@ -102,6 +109,7 @@ void effdet_engine_free(EffdetEngine **engine)
     }
     g_mutex_lock(&lock);
     journal.n_alive--;
+    g_assert_cmpuint((*engine)->n_streams, ==, 0);
     g_mutex_unlock(&lock);
     g_clear_pointer(engine, g_free);
 }
@@ -111,7 +119,27 @@ const EffdetEngineInfo *effdet_engine_info(EffdetEngine *engine)
     return &engine->info;
 }
 
-gboolean effdet_engine_set_filter(EffdetEngine *engine, const EffdetFilter *filter, GError **error)
+EffdetStream *effdet_stream_new(EffdetEngine *engine, guint queue_depth, GError **error)
+{
+    EffdetStream *stream = g_new0(EffdetStream, 1);
+
+    g_mutex_lock(&lock);
+    stream->engine = engine;
+    stream->depth = queue_depth != 0 ? queue_depth : engine->info.queue_depth;
+    engine->n_streams++;
+    g_mutex_unlock(&lock);
+    return stream;
+}
+
+void effdet_stream_free(EffdetStream **stream)
+{
+    g_mutex_lock(&lock);
+    (*stream)->engine->n_streams--;
+    g_mutex_unlock(&lock);
+    g_clear_pointer(stream, g_free);
+}
+
+gboolean effdet_stream_set_filter(EffdetStream *stream, const EffdetFilter *filter, GError **error)
 {
     const gchar *classes = filter->classes != NULL ? filter->classes : "";
 
@@ -121,11 +149,23 @@ gboolean effdet_engine_set_filter(EffdetEngine *engine, const EffdetFilter *filt
         return FALSE;
     }
     g_mutex_lock(&lock);
+    stream->filter = *filter;
     journal.filter = *filter;
     journal.filter.classes = NULL;
     g_strlcpy(journal.classes, classes, sizeof(journal.classes));
     g_mutex_unlock(&lock);
     return TRUE;
+}
+
+// How many of the script's objects the stream's own threshold leaves.
+static guint wanted_objects(const EffdetStream *stream)
+{
+    guint n = 0;
+
+    while (n < script.n_objects && script.objects[n].confidence >= stream->filter.score_threshold) {
+        n++;
+    }
+    return n;
 }
 
 // Reads what the format says is visible, so that a wrong stride or offset shows in the sums, or in
@@ -162,9 +202,10 @@ static void read_planes(const EffdetFrame *frame)
     }
 }
 
-EffdetStatus effdet_engine_submit(EffdetEngine *engine, const EffdetFrame *frame, gpointer cookie,
-                                  GError **error)
+EffdetStatus effdet_stream_submit(EffdetStream *stream, const EffdetFrame *frame, gint64 time_ns,
+                                  gpointer cookie, GError **error)
 {
+    EffdetEngine *engine = stream->engine;
     EffdetStatus status = EFFDET_OK;
 
     g_mutex_lock(&lock);
@@ -172,11 +213,11 @@ EffdetStatus effdet_engine_submit(EffdetEngine *engine, const EffdetFrame *frame
         engine->dead = TRUE;
         g_set_error_literal(error, EFFDET_ERROR, EFFDET_ERROR_DEVICE_LOST, "device lost at submit");
         status = EFFDET_FAILED;
-    } else if (engine->n == engine->info.queue_depth) {
+    } else if (stream->n == stream->depth) {
         journal.n_busy++;
         status = EFFDET_BUSY;
     } else {
-        engine->slots[(engine->first + engine->n++) % MAX_SLOTS] =
+        stream->slots[(stream->first + stream->n++) % MAX_SLOTS] =
             (Slot){.cookie = cookie, .submitted_us = g_get_monotonic_time()};
         journal.n_submitted++;
         journal.frame = *frame;
@@ -188,11 +229,14 @@ EffdetStatus effdet_engine_submit(EffdetEngine *engine, const EffdetFrame *frame
 }
 
 // Under lock. TRUE once the oldest frame is finished, FALSE where none is there or the time is up.
-static gboolean wait_for_oldest(EffdetEngine *engine, gint64 deadline_us)
+static gboolean wait_for_oldest(EffdetStream *stream, gint64 deadline_us)
 {
-    while (engine->n > 0) {
-        gint64 finished_us = engine->slots[engine->first].submitted_us + script.completion_us;
+    while (stream->n > 0) {
+        gint64 finished_us = stream->slots[stream->first].submitted_us + script.completion_us;
 
+        if (stream->engine->dead) {
+            return TRUE;
+        }
         if (script.gated ? credits > 0 : g_get_monotonic_time() >= finished_us) {
             return TRUE;
         }
@@ -205,19 +249,21 @@ static gboolean wait_for_oldest(EffdetEngine *engine, gint64 deadline_us)
     return FALSE;
 }
 
-EffdetStatus effdet_engine_collect(EffdetEngine *engine, gint64 timeout_us, EffdetResult **result,
+EffdetStatus effdet_stream_collect(EffdetStream *stream, gint64 timeout_us, EffdetResult **result,
                                    GError **error)
 {
+    EffdetEngine *engine = stream->engine;
     // A gate that no test opens must not hang the teardown.
     gint64 longest_us = 3 * G_USEC_PER_SEC, deadline_us;
     Slot slot;
 
     g_mutex_lock(&lock);
     deadline_us = g_get_monotonic_time() + (timeout_us < 0 ? longest_us : timeout_us);
-    if (!wait_for_oldest(engine, deadline_us)) {
-        gboolean lost = timeout_us < 0 && engine->n > 0;
+    if (!wait_for_oldest(stream, deadline_us)) {
+        gboolean lost = timeout_us < 0 && stream->n > 0;
 
         engine->dead |= lost;
+        g_cond_broadcast(&cond);
         g_mutex_unlock(&lock);
         if (lost) {
             g_set_error_literal(error, EFFDET_ERROR, EFFDET_ERROR_DEVICE_LOST, "no result in time");
@@ -226,19 +272,20 @@ EffdetStatus effdet_engine_collect(EffdetEngine *engine, gint64 timeout_us, Effd
     }
     if (engine->dead || ++n_collects == script.fail_collect_at) {
         engine->dead = TRUE;
+        g_cond_broadcast(&cond);
         g_mutex_unlock(&lock);
         g_set_error_literal(error, EFFDET_ERROR, EFFDET_ERROR_DEVICE_LOST,
                             "device lost at collect");
         return EFFDET_FAILED;
     }
-    slot = engine->slots[engine->first];
-    engine->first = (engine->first + 1) % MAX_SLOTS;
-    engine->n--;
+    slot = stream->slots[stream->first];
+    stream->first = (stream->first + 1) % MAX_SLOTS;
+    stream->n--;
     credits -= script.gated ? 1 : 0;
     *result = g_new0(EffdetResult, 1);
     **result = (EffdetResult){
         .cookie = slot.cookie,
-        .n_objects = script.n_objects,
+        .n_objects = wanted_objects(stream),
         .objects = g_memdup2(script.objects, script.n_objects * sizeof(EffdetObject)),
         .latency_us = g_get_monotonic_time() - slot.submitted_us,
         .gpu_preprocess_us = 10,

@@ -9,7 +9,7 @@
 
 // What the next engines and frames do. Set by fake_script() as a whole.
 typedef struct {
-    const EffdetObject *objects; // of every result, kept by the caller
+    const EffdetObject *objects; // of every result, falling confidence, kept by the caller
     guint n_objects;
     gint64 completion_us;   // from submit to result
     gboolean gated;         // results wait for fake_release() instead

@@ -148,6 +148,69 @@ static void test_clip(void)
 
 // ---- failures ----
 
+// ---- one engine for two ----
+
+static void note_regions(GstElement *sink, GstBuffer *buffer, GstPad *pad, gpointer data)
+{
+    GString *text = data;
+    gpointer state = NULL;
+    GstMeta *meta;
+
+    g_string_append_printf(text, "%" G_GUINT64_FORMAT ":", GST_BUFFER_PTS(buffer));
+    while ((meta = gst_buffer_iterate_meta_filtered(
+                buffer, &state, GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE)) != NULL) {
+        const GstVideoRegionOfInterestMeta *roi = (GstVideoRegionOfInterestMeta *)meta;
+        const GstStructure *detection =
+            gst_video_region_of_interest_meta_get_param((gpointer)roi, "detection");
+        g_autofree gchar *all = gst_structure_to_string(detection);
+
+        g_string_append_printf(text, " %u,%u,%ux%u %s", roi->x, roi->y, roi->w, roi->h, all);
+    }
+    g_string_append_c(text, '\n');
+}
+
+// Two members of a group and one alone look at the same clip and report the same, to the last
+// digit.
+static void test_shared(void)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree gchar *clip = golden_file("media/one-person.mkv");
+    g_autofree gchar *launch = g_strdup_printf(
+        "filesrc location=\"%s\" ! decodebin ! tee name=t "
+        "t. ! queue ! effdet share-group=hall interval=30 ! fakesink async=false name=sink0 "
+        "t. ! queue ! effdet share-group=hall interval=30 ! fakesink async=false name=sink1 "
+        "t. ! queue ! effdet interval=30 ! fakesink async=false name=sink2",
+        clip);
+    g_autoptr(GstElement) pipeline = gst_parse_launch(launch, &error);
+    g_autoptr(GstBus) bus = NULL;
+    g_autoptr(GstMessage) message = NULL;
+    GString *found[3];
+
+    g_assert_no_error(error);
+    for (guint i = 0; i < G_N_ELEMENTS(found); i++) {
+        g_autofree gchar *name = g_strdup_printf("sink%u", i);
+        g_autoptr(GstElement) sink = gst_bin_get_by_name(GST_BIN(pipeline), name);
+
+        found[i] = g_string_new(NULL);
+        g_object_set(sink, "signal-handoffs", TRUE, NULL);
+        g_signal_connect(sink, "handoff", G_CALLBACK(note_regions), found[i]);
+    }
+    bus = gst_element_get_bus(pipeline);
+    gst_element_set_state(pipeline, GST_STATE_PLAYING);
+    message =
+        gst_bus_timed_pop_filtered(bus, 100 * GST_SECOND, GST_MESSAGE_EOS | GST_MESSAGE_ERROR);
+    g_assert_nonnull(message);
+    g_assert_cmpint(GST_MESSAGE_TYPE(message), ==, GST_MESSAGE_EOS);
+    gst_element_set_state(pipeline, GST_STATE_NULL);
+    g_assert_nonnull(strstr(found[2]->str, "confidence"));
+    for (guint i = 0; i < G_N_ELEMENTS(found); i++) {
+        g_assert_cmpstr(found[i]->str, ==, found[2]->str);
+    }
+    for (guint i = 0; i < G_N_ELEMENTS(found); i++) {
+        g_string_free(found[i], TRUE);
+    }
+}
+
 static void test_missing_weights(void)
 {
     g_autoptr(GstBus) bus = gst_bus_new();
@@ -239,6 +302,7 @@ int main(int argc, char **argv)
     g_test_add_func("/plugin/pipeline/no-driver", test_no_driver);
     g_test_add_func("/plugin/pipeline/pictures", test_pictures);
     g_test_add_func("/plugin/pipeline/clip", test_clip);
+    g_test_add_func("/plugin/pipeline/shared", test_shared);
     status = g_test_run();
     gst_deinit();
     return status;
