@@ -10,7 +10,7 @@
 #define N_STREAMS 4
 #define N_FRAMES 25
 
-static guint8 pixels[320 * 240 * 3];
+static guint8 pixels[320 * 240 * 3 + 6];
 
 static EffdetEngine *open_engine(guint depth)
 {
@@ -129,10 +129,14 @@ static gpointer collector(gpointer data)
 
 // Each stream has two threads and its own threshold and limit; the results are those that the
 // engine gives of each picture alone. The first stream's is over capacity, where every frame runs
-// twice or in full.
-static void test_same(void)
+// twice or in full. limit_ms: of a piece of a frame's commands, or NULL: the default.
+static void test_same(gconstpointer limit_ms)
 {
+    if (limit_ms) {
+        g_setenv("EFFDET_SUBMIT_MS", limit_ms, TRUE);
+    }
     EffdetEngine *engine = open_engine(2);
+    g_unsetenv("EFFDET_SUBMIT_MS");
     EffdetStream *streams[N_STREAMS];
     GThread *threads[2 * N_STREAMS];
     struct job jobs[N_STREAMS];
@@ -399,7 +403,8 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     fill_pixels();
-    g_test_add_func("/streams/same", test_same);
+    g_test_add_data_func("/streams/same", NULL, test_same);
+    g_test_add_data_func("/streams/same-in-pieces", "0.05", test_same);
     g_test_add_func("/streams/batch", test_batch);
     g_test_add_func("/streams/turns", test_turns);
     g_test_add_func("/streams/leave", test_leave);
