@@ -380,6 +380,7 @@ static void test_errors(void)
     EffdetResult *result = collect(b);
     effdet_result_free(&result);
     // the device is lost: each stream hears of it, at once and from then on
+    g_atomic_int_set(&held, 1);
     submit(a, 0, 6, 0);
     submit(b, 0, 6, 0);
     g_atomic_int_set(&engine->device->lost, 1);
@@ -393,6 +394,7 @@ static void test_errors(void)
         g_assert_error(error, EFFDET_ERROR, EFFDET_ERROR_DEVICE_LOST);
         g_clear_error(&error);
     }
+    g_atomic_int_set(&held, 0);
     unhook(engine);
     effdet_stream_free(&a);
     effdet_stream_free(&b);
