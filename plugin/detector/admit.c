@@ -71,10 +71,15 @@ static GstFlowReturn stop_reason(const GstEffdet *self)
     return self->flushing ? GST_FLOW_FLUSHING : self->eos ? GST_FLOW_EOS : self->flow;
 }
 
-static GstEffdetOverload overload_policy(const GstEffdet *self, const Tunables *tunables)
+// Reads the properties anew: they may change while the frame waits.
+static GstEffdetOverload overload_policy(GstEffdet *self, Tunables *tunables)
 {
-    GstEffdetOverload policy = tunables->overload;
+    GstEffdetOverload policy;
 
+    GST_OBJECT_LOCK(self);
+    *tunables = self->settings.tunables;
+    GST_OBJECT_UNLOCK(self);
+    policy = tunables->overload;
     if (policy == GST_EFFDET_OVERLOAD_AUTO) {
         policy = self->live ? GST_EFFDET_OVERLOAD_SKIP : GST_EFFDET_OVERLOAD_BLOCK;
     }
@@ -87,9 +92,11 @@ static GstEffdetOverload overload_policy(const GstEffdet *self, const Tunables *
 
 // Room for one more buffer between the pads. Downstream may be waited for, it always could; the
 // engine only by `block`.
-static Verdict wait_for_room(GstEffdet *self, GstEffdetOverload policy)
+static Verdict wait_for_room(GstEffdet *self, Tunables *tunables)
 {
     while (!stopped(self) && self->n_buffers >= MAX_HELD) {
+        GstEffdetOverload policy = overload_policy(self, tunables);
+
         if (policy == GST_EFFDET_OVERLOAD_DROP && !self->pushing) {
             return ADMIT_DROP;
         }
@@ -101,10 +108,12 @@ static Verdict wait_for_room(GstEffdet *self, GstEffdetOverload policy)
     return ADMIT_PASS;
 }
 
-static Verdict wait_for_slot(GstEffdet *self, GstEffdetOverload policy)
+static Verdict wait_for_slot(GstEffdet *self, Tunables *tunables)
 {
     while (!stopped(self)) {
-        if (self->lost) {
+        GstEffdetOverload policy = overload_policy(self, tunables);
+
+        if (self->lost || !tunables->enabled) {
             return ADMIT_PASS;
         }
         if (!self->draining && self->n_in_engine < self->use.depth) {
@@ -119,16 +128,15 @@ static Verdict wait_for_slot(GstEffdet *self, GstEffdetOverload policy)
 }
 
 // Under lock. Counts what it decides.
-static Verdict judge(GstEffdet *self, const Tunables *tunables, GstBuffer *buffer)
+static Verdict judge(GstEffdet *self, Tunables *tunables, GstBuffer *buffer)
 {
-    GstEffdetOverload policy = overload_policy(self, tunables);
     Verdict verdict;
 
     self->stats.frames++;
-    verdict = wait_for_room(self, policy);
+    verdict = wait_for_room(self, tunables);
     if (verdict == ADMIT_PASS && tunables->enabled && wants_inference(self, tunables, buffer)) {
-        verdict = wait_for_slot(self, policy);
-        if (verdict == ADMIT_PASS && !stopped(self)) {
+        verdict = wait_for_slot(self, tunables);
+        if (verdict == ADMIT_PASS && tunables->enabled && !stopped(self)) {
             self->stats.skipped++;
         }
     }
@@ -226,11 +234,11 @@ GstFlowReturn admit_chain(GstPad *pad, GstObject *parent, GstBuffer *buffer)
     tunables = self->settings.tunables;
     GST_OBJECT_UNLOCK(self);
 
-    item.bypass = !tunables.enabled;
     item.width = (guint)GST_VIDEO_INFO_WIDTH(&self->info);
     item.height = (guint)GST_VIDEO_INFO_HEIGHT(&self->info);
     g_mutex_lock(&self->lock);
     verdict = judge(self, &tunables, buffer);
+    item.bypass = !tunables.enabled;
     if (verdict == ADMIT_INFER) {
         infer(self, &tunables, buffer, &item);
     }

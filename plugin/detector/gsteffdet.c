@@ -80,13 +80,13 @@ static void gst_effdet_set_property(GObject *object, guint property, const GValu
     if (model_changed) {
         loader_kick(self);
     }
-    if (property == PROP_MAX_LATENCY || property == PROP_ENABLED) {
-        g_mutex_lock(&self->lock);
+    if (property == PROP_MAX_LATENCY || property == PROP_ENABLED || property == PROP_OVERLOAD) {
+        g_mutex_lock(&self->lock); // who waits looks again
         g_cond_broadcast(&self->cond);
         g_mutex_unlock(&self->lock);
-        if (running) {
-            gst_element_post_message(GST_ELEMENT(self), gst_message_new_latency(GST_OBJECT(self)));
-        }
+    }
+    if (running && (property == PROP_MAX_LATENCY || property == PROP_ENABLED)) {
+        gst_element_post_message(GST_ELEMENT(self), gst_message_new_latency(GST_OBJECT(self)));
     }
 }
 

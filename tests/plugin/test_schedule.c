@@ -322,6 +322,35 @@ static void test_filter_while_playing(void)
     gst_harness_teardown(h);
 }
 
+static gpointer push_third(gpointer h)
+{
+    return GINT_TO_POINTER(fixture_push(h, 2));
+}
+
+// A streaming thread that waits for a slot follows a change of the properties at once.
+static void test_change_while_blocked(gconstpointer property)
+{
+    GstHarness *h;
+    GThread *thread;
+    gboolean disable = g_str_equal(property, "enabled");
+    gint64 start_us;
+
+    fake_script(&gated);
+    h = fixture_harness(FALSE, "overload", 1, NULL);
+    push_all(h, 0, 2);
+    thread = g_thread_new("push", push_third, h);
+    fixture_wait_until(fixture_stat(h, "frames") == 3);
+    g_usleep(20000);
+    start_us = g_get_monotonic_time();
+    g_object_set(h->element, property, disable ? 0 : 2, NULL);
+    g_assert_cmpint(GPOINTER_TO_INT(g_thread_join(thread)), ==, GST_FLOW_OK);
+    g_assert_cmpint(g_get_monotonic_time() - start_us, <, G_USEC_PER_SEC); // the gate holds for 3 s
+    g_assert_cmpuint(fake_log().n_submitted, ==, 2);
+    g_assert_cmpuint(fixture_stat(h, "skipped"), ==, disable ? 0 : 1);
+    fake_release(2);
+    gst_harness_teardown(h);
+}
+
 static gpointer turn_knobs(gpointer data)
 {
     GstElement *element = data;
@@ -405,6 +434,9 @@ int main(int argc, char **argv)
     g_test_add_func("/plugin/schedule/latency-query", test_latency_query);
     g_test_add_func("/plugin/schedule/enabled", test_enabled);
     g_test_add_func("/plugin/schedule/filter", test_filter_while_playing);
+    g_test_add_data_func("/plugin/schedule/blocked/overload", "overload",
+                         test_change_while_blocked);
+    g_test_add_data_func("/plugin/schedule/blocked/enabled", "enabled", test_change_while_blocked);
     g_test_add_func("/plugin/schedule/threads", test_properties_from_another_thread);
     g_test_add_func("/plugin/schedule/stats", test_stats);
     return fixture_run();
