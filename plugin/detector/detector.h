@@ -76,6 +76,10 @@ struct _GstEffdet {
     gboolean query_waits;  // a serialised query is under way
     gboolean query_ok;
     Stats stats;
+    gint64 frame_time_us;        // of the caps; 0 = not known
+    gint64 reported_us, held_us; // latency.c: what a query gets and got; -1 = none yet
+    gint64 latency_due_us;       // no message before
+    gint64 latency_low_since_us; // the estimate is far below; 0 = it is not
 
     // The engine. Changed by a state change (no other thread runs then) or under `lock` with no
     // frame and no collector in it.

@@ -82,6 +82,7 @@ static void gst_effdet_set_property(GObject *object, guint property, const GValu
     }
     if (property == PROP_MAX_LATENCY || property == PROP_ENABLED || property == PROP_OVERLOAD) {
         g_mutex_lock(&self->lock); // who waits looks again
+        self->reported_us = property == PROP_OVERLOAD ? self->reported_us : -1;
         g_cond_broadcast(&self->cond);
         g_mutex_unlock(&self->lock);
     }
@@ -134,6 +135,8 @@ static GstStateChangeReturn gst_effdet_change_state(GstElement *element, GstStat
         admit_reset(self);
         self->info = (GstVideoInfo){0};
         self->stats_due_us = 0;
+        self->reported_us = self->held_us = -1;
+        self->latency_due_us = self->latency_low_since_us = self->frame_time_us = 0;
     }
     result = GST_ELEMENT_CLASS(gst_effdet_parent_class)->change_state(element, transition);
     if (transition == GST_STATE_CHANGE_PAUSED_TO_READY ||

@@ -3,6 +3,7 @@
 // The source pad's task: waits for the result of the oldest buffer as long as it may be held,
 // attaches, and pushes everything in order. It decides nothing about inference.
 #include "detector.h"
+#include "latency.h"
 
 #include "meta/detections.h"
 #include "meta/frame_meta.h"
@@ -61,17 +62,12 @@ void output_discard(GstEffdet *self)
 // Until when the buffer may be held for its result; G_MAXINT64 = for ever.
 static gint64 hold_until_us(GstEffdet *self, const Item *item)
 {
-    guint max_latency_ms;
-
     // Behind an end of stream nothing waits for the frames in flight, and no later buffer would
     // carry their results.
     if (!self->live || self->eos) {
         return G_MAXINT64;
     }
-    GST_OBJECT_LOCK(self);
-    max_latency_ms = self->settings.tunables.max_latency_ms;
-    GST_OBJECT_UNLOCK(self);
-    return item->arrival_us + (gint64)max_latency_ms * 1000;
+    return item->arrival_us + latency_hold_us(self);
 }
 
 static gboolean output_stopped(const GstEffdet *self)
@@ -276,6 +272,7 @@ void output_loop(gpointer data)
     }
     g_mutex_unlock(&self->lock);
     post_stats(self);
+    latency_review(self);
     return;
 
 pause:

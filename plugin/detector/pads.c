@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Events, queries and activation of both pads. Buffers are the matter of admit.c and output.c.
 #include "detector.h"
+#include "latency.h"
 
 // ---- flushing ----
 
@@ -60,6 +61,10 @@ static gboolean take_caps(GstEffdet *self, GstEvent *event)
         return FALSE;
     }
     self->info = info;
+    g_mutex_lock(&self->lock);
+    self->frame_time_us =
+        info.fps_n > 0 ? gst_util_uint64_scale_int(G_USEC_PER_SEC, info.fps_d, info.fps_n) : 0;
+    g_mutex_unlock(&self->lock);
     self->warned_unmappable = FALSE;
     return TRUE;
 }
@@ -237,25 +242,21 @@ void pads_learn_live(GstEffdet *self)
     self->live_known = TRUE;
 }
 
-// On a live pipeline a buffer may be held for max-latency, and as much can be kept back.
+// On a live pipeline a buffer is held for its result, and as much can be kept back.
 static gboolean answer_latency(GstEffdet *self, GstQuery *query)
 {
     GstClockTime min, max, held;
     gboolean live;
-    Tunables tunables;
 
     if (!gst_pad_peer_query(self->sinkpad, query)) {
         return FALSE;
     }
     gst_query_parse_latency(query, &live, &min, &max);
-    GST_OBJECT_LOCK(self);
-    tunables = self->settings.tunables;
-    GST_OBJECT_UNLOCK(self);
-    held = live && tunables.enabled ? tunables.max_latency_ms * GST_MSECOND : 0;
-    gst_query_set_latency(query, live, min + held, GST_CLOCK_TIME_IS_VALID(max) ? max + held : max);
     g_mutex_lock(&self->lock);
     self->live = live;
+    held = live ? (GstClockTime)latency_answer_us(self) * GST_USECOND : 0;
     g_mutex_unlock(&self->lock);
+    gst_query_set_latency(query, live, min + held, GST_CLOCK_TIME_IS_VALID(max) ? max + held : max);
     return TRUE;
 }
 

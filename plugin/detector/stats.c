@@ -35,6 +35,15 @@ static gint64 percentile(const gint64 *sorted, guint n, guint percent)
     return n == 0 ? -1 : sorted[(n * percent + 99) / 100 - 1];
 }
 
+gint64 stats_latency_us(const Stats *stats, guint percent)
+{
+    gint64 sorted[STATS_WINDOW];
+
+    memcpy(sorted, stats->times_us[STATS_LATENCY], stats->n_times * sizeof(gint64));
+    qsort(sorted, stats->n_times, sizeof(gint64), compare_times);
+    return percentile(sorted, stats->n_times, percent);
+}
+
 GstStructure *stats_to_structure(const Stats *stats, const gchar *device)
 {
     gint64 sorted[N_STATS_TIMES][STATS_WINDOW];

@@ -25,5 +25,8 @@ typedef struct {
 
 void stats_add_result(Stats *stats, const EffdetResult *result);
 
+// Percentile of submit to result, -1 of none.
+gint64 stats_latency_us(const Stats *stats, guint percent);
+
 // (transfer full) device may be NULL.
 GstStructure *stats_to_structure(const Stats *stats, const gchar *device);

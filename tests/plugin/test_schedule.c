@@ -260,6 +260,46 @@ static void test_latency_query(void)
     gst_harness_teardown(h);
 }
 
+static GstClockTime latency_of(GstHarness *h)
+{
+    g_autoptr(GstQuery) query = gst_query_new_latency();
+    GstClockTime min;
+
+    g_assert_true(gst_pad_peer_query(h->sinkpad, query));
+    gst_query_parse_latency(query, NULL, &min, NULL);
+    return min;
+}
+
+// What is reported follows the measured times, with a message, and holding follows the answer.
+static void test_latency_measured(void)
+{
+    g_autoptr(GstBus) bus = gst_bus_new();
+    GstHarness *h;
+    gint64 start_us;
+
+    fake_script(&(FakeScript){.completion_us = 2000});
+    h = fixture_harness(TRUE, "max-latency", 5000, "overload", 1, NULL);
+    g_assert_cmpuint(latency_of(h), ==, 16 * FRAME_TIME); // no more than that can be held
+    gst_element_set_bus(h->element, bus);
+    start_us = g_get_monotonic_time();
+    for (guint i = 0; fixture_messages(bus, GST_MESSAGE_LATENCY, NULL) == 0; i++) {
+        g_assert_cmpint(g_get_monotonic_time() - start_us, <, 10 * G_USEC_PER_SEC);
+        push_all(h, i, 1);
+        gst_buffer_unref(gst_harness_pull(h));
+        g_assert_cmpuint(latency_of(h), >=, 5 * GST_MSECOND);
+    }
+    g_assert_cmpint(g_get_monotonic_time() - start_us, >, 2 * G_USEC_PER_SEC);
+    g_assert_cmpuint(latency_of(h), <, 100 * GST_MSECOND);
+    fake_script(&gated);
+    start_us = g_get_monotonic_time();
+    push_all(h, 0, 1);
+    pull_source(h, 0);
+    g_assert_cmpint(g_get_monotonic_time() - start_us, <, 400000);
+    fake_release(1);
+    gst_element_set_bus(h->element, NULL);
+    gst_harness_teardown(h);
+}
+
 static void test_enabled(void)
 {
     GstHarness *h;
@@ -432,6 +472,7 @@ int main(int argc, char **argv)
     g_test_add_func("/plugin/schedule/max-latency", test_max_latency);
     g_test_add_func("/plugin/schedule/never-held", test_never_held);
     g_test_add_func("/plugin/schedule/latency-query", test_latency_query);
+    g_test_add_func("/plugin/schedule/latency-measured", test_latency_measured);
     g_test_add_func("/plugin/schedule/enabled", test_enabled);
     g_test_add_func("/plugin/schedule/filter", test_filter_while_playing);
     g_test_add_data_func("/plugin/schedule/blocked/overload", "overload",
