@@ -4,8 +4,10 @@
 // hand-over to the engine. Nothing is pushed from here.
 #include "detector.h"
 #include "frame_map.h"
+#include "stream.h"
 
-typedef enum { ADMIT_INFER, ADMIT_PASS, ADMIT_DROP } Verdict;
+// ADMIT_PASS_LATE: without inference, because nobody would see the result
+typedef enum { ADMIT_INFER, ADMIT_PASS, ADMIT_PASS_LATE, ADMIT_DROP } Verdict;
 
 void admit_reset(GstEffdet *self)
 {
@@ -127,6 +129,13 @@ static Verdict wait_for_slot(GstEffdet *self, Tunables *tunables)
     return ADMIT_PASS;
 }
 
+// Whether downstream would drop the frame, and the policy may leave it out.
+static gboolean is_too_late(GstEffdet *self, Tunables *tunables, GstBuffer *buffer)
+{
+    return overload_policy(self, tunables) != GST_EFFDET_OVERLOAD_BLOCK && tunables->enabled &&
+           tunables->qos && !stopped(self) && qos_is_late(self, buffer);
+}
+
 // Under lock. Counts what it decides.
 static Verdict judge(GstEffdet *self, Tunables *tunables, GstBuffer *buffer)
 {
@@ -134,6 +143,11 @@ static Verdict judge(GstEffdet *self, Tunables *tunables, GstBuffer *buffer)
 
     self->stats.frames++;
     verdict = wait_for_room(self, tunables);
+    if (verdict == ADMIT_PASS && is_too_late(self, tunables, buffer)) {
+        verdict = tunables->overload == GST_EFFDET_OVERLOAD_DROP ? ADMIT_DROP : ADMIT_PASS_LATE;
+        self->n_seen++;
+        self->stats.skipped += verdict == ADMIT_PASS_LATE;
+    }
     if (verdict == ADMIT_PASS && tunables->enabled && wants_inference(self, tunables, buffer)) {
         verdict = wait_for_slot(self, tunables);
         if (verdict == ADMIT_PASS && tunables->enabled && !stopped(self)) {
@@ -172,21 +186,25 @@ static gboolean submit(GstEffdet *self, GstBuffer *buffer, Flight *flight)
     GError *error = NULL;
     gboolean filter_changed;
 
-    GST_OBJECT_LOCK(self);
-    filter_changed = self->filter_changed;
-    GST_OBJECT_UNLOCK(self);
-    if (filter_changed) {
-        detector_update_filter(self);
-    }
     if (!frame_map(&map, &self->info, buffer)) {
         warn_unmappable(self, buffer);
         return FALSE;
+    }
+    flight->probe = silence_probe(self);
+    GST_OBJECT_LOCK(self);
+    filter_changed = self->filter_changed;
+    GST_OBJECT_UNLOCK(self);
+    if (filter_changed || flight->probe) {
+        detector_update_filter(self, flight->probe);
     }
     flight->width = map.frame.width;
     flight->height = map.frame.height;
     status = effdet_stream_submit(self->use.stream, &map.frame, (gint64)media_time(buffer), flight,
                                   &error);
     frame_unmap(&map);
+    if (flight->probe && status != EFFDET_OK) {
+        silence_unprobe(self);
+    }
     if (status == EFFDET_FAILED) {
         detector_engine_failed(self, error);
     }
@@ -218,6 +236,9 @@ GstFlowReturn admit_chain(GstPad *pad, GstObject *parent, GstBuffer *buffer)
 {
     GstEffdet *self = GST_EFFDET(parent);
     Item item = {.kind = ITEM_BUFFER, .object = GST_MINI_OBJECT_CAST(buffer)};
+    static const gchar *const names[] = {"infer", "pass", "pass, late", "drop"};
+    GstClockTime pts = GST_BUFFER_PTS(buffer);
+    GstBuffer *leave = NULL;
     GstFlowReturn flow;
     Tunables tunables;
     Verdict verdict;
@@ -241,6 +262,10 @@ GstFlowReturn admit_chain(GstPad *pad, GstObject *parent, GstBuffer *buffer)
     item.bypass = !tunables.enabled;
     if (verdict == ADMIT_INFER) {
         infer(self, &tunables, buffer, &item);
+    } else if (verdict == ADMIT_PASS_LATE) {
+        g_mutex_unlock(&self->lock);
+        qos_post(self, buffer);
+        g_mutex_lock(&self->lock);
     }
     item.arrival_us = g_get_monotonic_time();
     flow = stop_reason(self);
@@ -250,12 +275,14 @@ GstFlowReturn admit_chain(GstPad *pad, GstObject *parent, GstBuffer *buffer)
         if (item.flight != NULL) {
             flight_abandon(self, item.flight);
         }
-        gst_buffer_unref(buffer);
+        leave = buffer;
     }
     g_mutex_unlock(&self->lock);
-    GST_LOG_OBJECT(self, "%s",
-                   verdict == ADMIT_INFER  ? "infer"
-                   : verdict == ADMIT_PASS ? "pass"
-                                           : "drop");
+    GST_CAT_LOG_OBJECT(gst_effdet_sched_debug, self, "%" GST_TIME_FORMAT ": %s", GST_TIME_ARGS(pts),
+                       names[verdict]);
+    if (flow == GST_FLOW_OK && leave != NULL) {
+        qos_post(self, leave);
+    }
+    gst_clear_buffer(&leave);
     return flow;
 }

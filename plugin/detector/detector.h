@@ -10,14 +10,18 @@
 
 #include "flight.h"
 #include "gsteffdet.h"
+#include "qos.h"
 #include "settings.h"
 #include "share.h"
+#include "silence.h"
 #include "stats.h"
 
 #include <gst/base/gstqueuearray.h>
 #include <gst/video/video.h>
 
 GST_DEBUG_CATEGORY_EXTERN(gst_effdet_debug);
+GST_DEBUG_CATEGORY_EXTERN(gst_effdet_sched_debug);  // what happens to each buffer
+GST_DEBUG_CATEGORY_EXTERN(gst_effdet_engine_debug); // what comes of each inference
 #define GST_CAT_DEFAULT gst_effdet_debug
 
 typedef enum { ITEM_BUFFER, ITEM_EVENT, ITEM_QUERY } ItemKind;
@@ -28,6 +32,7 @@ typedef struct {
     EffdetStream *stream; // ours on it
     guint depth;          // frames that it takes at once
     GArray *labels;       // GQuark for each class
+    gchar *model;         // as the property had it
 } Use;
 
 // What waits between the pads. The item owns buffer or event; a query belongs to the streaming
@@ -52,7 +57,8 @@ struct _GstEffdet {
 
     // Of the streaming thread.
     GstVideoInfo info; // finfo NULL before the first caps
-    guint64 n_seen;    // frames, for the interval
+    GstSegment segment;
+    guint64 n_seen; // frames, for the interval
     GstClockTime rate_due;
     gboolean live_known, warned_unmappable;
 
@@ -76,6 +82,8 @@ struct _GstEffdet {
     gboolean query_waits;  // a serialised query is under way
     gboolean query_ok;
     Stats stats;
+    Qos qos;
+    Silence silence;
     gint64 frame_time_us;        // of the caps; 0 = not known
     gint64 reported_us, held_us; // latency.c: what a query gets and got; -1 = none yet
     gint64 latency_due_us;       // no message before
@@ -104,8 +112,8 @@ gboolean detector_open(GstEffdet *self, Use *use, GError **error) G_GNUC_WARN_UN
 // Leaves it and zeroes *use. Accepts a zeroed one.
 void detector_close(Use *use);
 // Hands changed thresholds and classes to the engine; what it refuses is undone with a warning.
-// Streaming thread.
-void detector_update_filter(GstEffdet *self);
+// probe: with a score threshold of SILENCE_SCORE at most, until the next call. Streaming thread.
+void detector_update_filter(GstEffdet *self, gboolean probe);
 // The engine failed: ends the stream with one error, or has it built anew. Takes lock; consumes the
 // error.
 void detector_engine_failed(GstEffdet *self, GError *error);
@@ -113,6 +121,10 @@ void detector_engine_failed(GstEffdet *self, GError *error);
 void detector_fail(GstEffdet *self, GError *error);
 // Posts in the domain that fits the engine's error. Consumes the error.
 void detector_post(GstEffdet *self, GstMessageType type, GError *error);
+// "MODEL on DEVICE" (transfer full).
+gchar *detector_describe(const Use *use);
+// Posts the progress of loading.
+void detector_progress(GstEffdet *self, GstProgressType type, const gchar *text);
 
 // ---- loader.c ----
 
@@ -120,28 +132,3 @@ void detector_post(GstEffdet *self, GstMessageType type, GError *error);
 void loader_kick(GstEffdet *self);
 // Waits for the loader's end. quit is set.
 void loader_join(GstEffdet *self);
-
-// ---- admit.c ----
-
-GstFlowReturn admit_chain(GstPad *pad, GstObject *parent, GstBuffer *buffer);
-void admit_reset(GstEffdet *self);
-
-// ---- output.c ----
-
-void output_loop(gpointer pad);
-// Queues an item. Under lock.
-void output_queue(GstEffdet *self, const Item *item);
-// Discards what is queued; sticky events other than segment and EOS stay on the source pad. Takes
-// lock.
-void output_discard(GstEffdet *self);
-
-// ---- pads.c ----
-
-gboolean pads_sink_event(GstPad *pad, GstObject *parent, GstEvent *event);
-gboolean pads_sink_query(GstPad *pad, GstObject *parent, GstQuery *query);
-gboolean pads_src_event(GstPad *pad, GstObject *parent, GstEvent *event);
-gboolean pads_src_query(GstPad *pad, GstObject *parent, GstQuery *query);
-gboolean pads_sink_activate(GstPad *pad, GstObject *parent, GstPadMode mode, gboolean active);
-gboolean pads_src_activate(GstPad *pad, GstObject *parent, GstPadMode mode, gboolean active);
-// Asks upstream whether it is live.
-void pads_learn_live(GstEffdet *self);

@@ -121,7 +121,7 @@ static void classes_took_force(GstEffdet *self, const gchar *classes)
     GST_OBJECT_UNLOCK(self);
 }
 
-void detector_update_filter(GstEffdet *self)
+void detector_update_filter(GstEffdet *self, gboolean probe)
 {
     g_autoptr(GError) error = NULL;
     Settings settings;
@@ -129,8 +129,11 @@ void detector_update_filter(GstEffdet *self)
 
     GST_OBJECT_LOCK(self);
     settings_copy(&settings, &self->settings);
-    self->filter_changed = FALSE;
+    self->filter_changed = probe; // the next frame's is the user's again
     GST_OBJECT_UNLOCK(self);
+    if (probe) {
+        settings.score_threshold = MIN(settings.score_threshold, SILENCE_SCORE);
+    }
     filter = filter_of(&settings);
     if (effdet_stream_set_filter(self->use.stream, &filter, &error)) {
         classes_took_force(self, settings.classes);
@@ -186,6 +189,7 @@ gboolean detector_open(GstEffdet *self, Use *use, GError **error)
     ok = use->share != NULL && (use->stream = share_stream(use->share, &settings, error)) != NULL &&
          effdet_stream_set_filter(use->stream, &filter, error);
     if (ok) {
+        use->model = g_strdup(settings.model);
         use->labels = label_quarks(effdet_engine_info(share_engine(use->share)));
         classes_took_force(self, settings.classes);
     } else {
@@ -202,6 +206,7 @@ void detector_close(Use *use)
     }
     share_release(&use->share);
     g_clear_pointer(&use->labels, g_array_unref);
+    g_clear_pointer(&use->model, g_free);
 }
 
 // Waits for the oldest frame. Under lock, which is released meanwhile.
@@ -210,6 +215,7 @@ static void collect_one(GstEffdet *self)
     EffdetStream *stream = self->use.stream;
     EffdetResult *result = NULL;
     GError *error = NULL;
+    gboolean silent = FALSE;
     EffdetStatus status;
 
     self->collecting = TRUE;
@@ -226,14 +232,26 @@ static void collect_one(GstEffdet *self)
     g_mutex_lock(&self->lock);
     self->collecting = FALSE;
     if (status == EFFDET_OK) {
-        GST_LOG_OBJECT(self,
-                       "%u objects of %u candidates, best score %.3f, %" G_GINT64_FORMAT " us",
-                       result->n_objects, result->n_candidates, (double)result->best_score,
-                       result->latency_us);
+        Flight *flight = result->cookie;
+
+        silent = silence_note(self, flight->probe, result);
+        GST_CAT_LOG_OBJECT(
+            gst_effdet_engine_debug, self,
+            "%" GST_TIME_FORMAT ": %u objects of %u candidates, best score %.3f, %" G_GINT64_FORMAT
+            " us (device: preprocess %" G_GINT64_FORMAT ", network %" G_GINT64_FORMAT
+            ", decode %" G_GINT64_FORMAT ")",
+            GST_TIME_ARGS(flight->pts), result->n_objects, result->n_candidates,
+            (double)result->best_score, result->latency_us, result->gpu_preprocess_us,
+            result->gpu_network_us, result->gpu_decode_us);
         stats_add_result(&self->stats, result);
-        flight_land(self, result->cookie, result);
+        flight_land(self, flight, result);
     }
     g_cond_broadcast(&self->cond);
+    if (silent) {
+        g_mutex_unlock(&self->lock);
+        silence_warn(self);
+        g_mutex_lock(&self->lock);
+    }
 }
 
 // The collector. It alone lands what was submitted, so that no flight ends while the engine may
@@ -256,10 +274,17 @@ static gpointer collect(gpointer data)
     return NULL;
 }
 
-static void post_progress(GstEffdet *self, GstProgressType type, const gchar *text)
+void detector_progress(GstEffdet *self, GstProgressType type, const gchar *text)
 {
     gst_element_post_message(GST_ELEMENT(self),
                              gst_message_new_progress(GST_OBJECT(self), type, "load", text));
+}
+
+gchar *detector_describe(const Use *use)
+{
+    const EffdetEngineInfo *info = effdet_engine_info(share_engine(use->share));
+
+    return g_strdup_printf("%s on %s", info->model, info->device);
 }
 
 gboolean detector_start(GstEffdet *self)
@@ -269,21 +294,23 @@ gboolean detector_start(GstEffdet *self)
     Use use;
     g_autofree gchar *text = NULL;
 
-    post_progress(self, GST_PROGRESS_TYPE_START, "Loading the model");
+    detector_progress(self, GST_PROGRESS_TYPE_START, "Loading the model");
     if (!detector_open(self, &use, &error)) {
-        post_progress(self, GST_PROGRESS_TYPE_ERROR, error->message);
+        detector_progress(self, GST_PROGRESS_TYPE_ERROR, error->message);
         detector_post(self, GST_MESSAGE_ERROR, error);
         return FALSE;
     }
     info = effdet_engine_info(share_engine(use.share));
-    text = g_strdup_printf("%s on %s", info->model, info->device);
-    post_progress(self, GST_PROGRESS_TYPE_COMPLETE, text);
+    text = detector_describe(&use);
+    detector_progress(self, GST_PROGRESS_TYPE_COMPLETE, text);
     GST_INFO_OBJECT(self, "%s, %s, %ux%u, %u classes, started in %.0f ms", text, info->precision,
                     info->input_width, info->input_height, info->n_classes, info->start_ms);
     g_mutex_lock(&self->lock); // properties are set and statistics read at any time
     self->use = use;
     self->quit = self->failed = self->lost = self->draining = self->reload_wanted = FALSE;
     self->stats = (Stats){0};
+    self->qos = (Qos){FALSE};
+    self->silence = (Silence){0};
     self->collector = g_thread_new("effdet-collect", collect, self);
     g_mutex_unlock(&self->lock);
     return TRUE;

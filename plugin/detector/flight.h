@@ -29,6 +29,7 @@ typedef struct {
     FlightState state;
     FlightWanted wanted;
     gboolean submitted; // the engine has accepted it
+    gboolean probe;     // inferred with a lower threshold than the user's
     GstClockTime pts;
     guint width, height; // of the picture, in pixels
     GArray *labels;      // GQuark for each class, of the engine that has the frame

@@ -33,10 +33,13 @@
  */
 #include "detector.h"
 #include "frame_map.h"
+#include "stream.h"
 
 #include "meta/detections.h"
 
 GST_DEBUG_CATEGORY(gst_effdet_debug);
+GST_DEBUG_CATEGORY(gst_effdet_sched_debug);
+GST_DEBUG_CATEGORY(gst_effdet_engine_debug);
 
 #define CAPS                                                                                       \
     "video/x-raw, format = (string) " FRAME_MAP_FORMATS ", width = (int) [ 1, 16384 ], "           \
@@ -47,9 +50,16 @@ static GstStaticPadTemplate sink_template =
 static GstStaticPadTemplate src_template =
     GST_STATIC_PAD_TEMPLATE("src", GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS(CAPS));
 
-G_DEFINE_TYPE_WITH_CODE(GstEffdet, gst_effdet, GST_TYPE_ELEMENT,
-                        GST_DEBUG_CATEGORY_INIT(gst_effdet_debug, "effdet", 0,
-                                                "EfficientDet object detector"))
+static void init_debug_categories(void)
+{
+    GST_DEBUG_CATEGORY_INIT(gst_effdet_debug, "effdet", 0, "EfficientDet object detector");
+    GST_DEBUG_CATEGORY_INIT(gst_effdet_sched_debug, "effdet-sched", 0,
+                            "effdet: what happens to each buffer");
+    GST_DEBUG_CATEGORY_INIT(gst_effdet_engine_debug, "effdet-engine", 0,
+                            "effdet: the engine's messages, and what comes of each inference");
+}
+
+G_DEFINE_TYPE_WITH_CODE(GstEffdet, gst_effdet, GST_TYPE_ELEMENT, init_debug_categories())
 GST_ELEMENT_REGISTER_DEFINE(effdet, "effdet", GST_RANK_NONE, GST_TYPE_EFFDET)
 
 // ---- properties ----
@@ -134,6 +144,7 @@ static GstStateChangeReturn gst_effdet_change_state(GstElement *element, GstStat
         }
         admit_reset(self);
         self->info = (GstVideoInfo){0};
+        gst_segment_init(&self->segment, GST_FORMAT_UNDEFINED);
         self->stats_due_us = 0;
         self->reported_us = self->held_us = -1;
         self->latency_due_us = self->latency_low_since_us = self->frame_time_us = 0;
@@ -166,7 +177,7 @@ static void log_engine(int level, const gchar *message, gpointer user_data)
     static const GstDebugLevel levels[] = {GST_LEVEL_ERROR, GST_LEVEL_WARNING, GST_LEVEL_INFO,
                                            GST_LEVEL_DEBUG};
 
-    GST_CAT_LEVEL_LOG(gst_effdet_debug, levels[CLAMP(level, 0, 3)], NULL, "%s", message);
+    GST_CAT_LEVEL_LOG(gst_effdet_engine_debug, levels[CLAMP(level, 0, 3)], NULL, "%s", message);
 }
 
 static void gst_effdet_class_init(GstEffdetClass *klass)

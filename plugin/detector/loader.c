@@ -22,12 +22,55 @@ static void swap_in(GstEffdet *self, Use *use)
     *use = old;
 }
 
+// A model that cannot be loaded is not the one in force: the property says which is, unless it was
+// set again.
+static void restore_model(GstEffdet *self, const gchar *tried)
+{
+    gboolean restored;
+
+    g_mutex_lock(&self->lock);
+    GST_OBJECT_LOCK(self);
+    restored = g_strcmp0(self->settings.model, tried) == 0;
+    if (restored) {
+        g_free(self->settings.model);
+        self->settings.model = g_strdup(self->use.model);
+    }
+    GST_OBJECT_UNLOCK(self);
+    g_mutex_unlock(&self->lock);
+    if (restored) {
+        g_object_notify(G_OBJECT(self), "model");
+    }
+}
+
+// Without lock. FALSE where there is no engine; then it was told.
+static gboolean open_engine(GstEffdet *self, gboolean lost, Use *use)
+{
+    g_autofree gchar *model = NULL;
+    GError *error = NULL;
+
+    GST_OBJECT_LOCK(self);
+    model = g_strdup(self->settings.model);
+    GST_OBJECT_UNLOCK(self);
+    detector_progress(self, GST_PROGRESS_TYPE_START, "Loading the model");
+    if (detector_open(self, use, &error)) {
+        return TRUE;
+    }
+    detector_progress(self, GST_PROGRESS_TYPE_ERROR, error->message);
+    if (lost) {
+        detector_fail(self, error);
+    } else {
+        detector_post(self, GST_MESSAGE_WARNING, error);
+        restore_model(self, model);
+    }
+    return FALSE;
+}
+
 // One engine made and swapped in. Called and left with lock held, which is released meanwhile.
 static void reload(GstEffdet *self)
 {
     gboolean lost = self->lost, opened;
     Use use = {NULL};
-    GError *error = NULL;
+    g_autofree gchar *text = NULL;
 
     if (lost && !drain(self)) {
         return;
@@ -39,16 +82,13 @@ static void reload(GstEffdet *self)
         g_mutex_lock(&self->lock);
     }
     g_mutex_unlock(&self->lock);
-    opened = detector_open(self, &use, &error);
-    if (!opened && lost) {
-        detector_fail(self, error);
-    } else if (!opened) {
-        detector_post(self, GST_MESSAGE_WARNING, error);
-    }
+    opened = open_engine(self, lost, &use);
     g_mutex_lock(&self->lock);
     if (opened && drain(self)) {
         swap_in(self, &use);
         self->lost = FALSE;
+        self->silence = (Silence){0};
+        text = detector_describe(&self->use);
     }
     self->draining = FALSE;
     g_cond_broadcast(&self->cond);
@@ -57,6 +97,9 @@ static void reload(GstEffdet *self)
     self->filter_changed = TRUE;
     GST_OBJECT_UNLOCK(self);
     detector_close(&use);
+    if (text != NULL) {
+        detector_progress(self, GST_PROGRESS_TYPE_COMPLETE, text);
+    }
     g_mutex_lock(&self->lock);
 }
 

@@ -4,6 +4,7 @@
 // attaches, and pushes everything in order. It decides nothing about inference.
 #include "detector.h"
 #include "latency.h"
+#include "stream.h"
 
 #include "meta/detections.h"
 #include "meta/frame_meta.h"

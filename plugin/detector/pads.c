@@ -3,6 +3,7 @@
 // Events, queries and activation of both pads. Buffers are the matter of admit.c and output.c.
 #include "detector.h"
 #include "latency.h"
+#include "stream.h"
 
 // ---- flushing ----
 
@@ -35,6 +36,8 @@ static gboolean flush_stop(GstEffdet *self, GstEvent *event)
 
     output_discard(self);
     admit_reset(self);
+    qos_reset(self);
+    gst_segment_init(&self->segment, GST_FORMAT_UNDEFINED);
     set_flushing(self, FALSE);
     if (gst_pad_is_active(self->srcpad)) {
         gst_pad_start_task(self->srcpad, output_loop, self->srcpad, NULL);
@@ -111,6 +114,11 @@ gboolean pads_sink_event(GstPad *pad, GstObject *parent, GstEvent *event)
         return flush_stop(self, event);
     case GST_EVENT_STREAM_START:
         self->live_known = FALSE;
+        qos_reset(self);
+        break;
+    case GST_EVENT_SEGMENT:
+        gst_event_copy_segment(event, &self->segment);
+        qos_reset(self);
         break;
     case GST_EVENT_CAPS:
         if (!take_caps(self, event)) {
@@ -215,6 +223,9 @@ gboolean pads_src_event(GstPad *pad, GstObject *parent, GstEvent *event)
 {
     GstEffdet *self = GST_EFFDET(parent);
 
+    if (GST_EVENT_TYPE(event) == GST_EVENT_QOS) {
+        qos_take(self, event);
+    }
     // A new peer: what failed for want of one may go on.
     if (GST_EVENT_TYPE(event) == GST_EVENT_RECONFIGURE) {
         g_mutex_lock(&self->lock);

@@ -349,10 +349,40 @@ static void install_schedule_properties(GObjectClass *klass)
         g_param_spec_boolean("enabled", "Enabled", "Infer at all", TRUE, LIVE));
 }
 
+static void install_watch_properties(GObjectClass *klass)
+{
+    /**
+     * GstEffdet:qos:
+     *
+     * Obey QoS events: where #GstEffdet:overload may leave frames out, those that come too late for
+     * the sink are not inferred (skip) or are discarded (drop), with a QOS message each.
+     *
+     * Since: 0.1
+     */
+    g_object_class_install_property(
+        klass, PROP_QOS,
+        g_param_spec_boolean("qos", "QoS", "Leave out frames that are too late for the sink", TRUE,
+                             LIVE));
+    /**
+     * GstEffdet:silence-warning:
+     *
+     * Seconds of inference without any candidate, even with a confidence of 0.05, after which one
+     * warning is on the bus: weights and picture may not fit. 0 = never.
+     *
+     * Since: 0.1
+     */
+    g_object_class_install_property(
+        klass, PROP_SILENCE_WARNING,
+        g_param_spec_uint("silence-warning", "Silence warning",
+                          "Seconds without any candidate until a warning, 0 = never", 0, 86400, 30,
+                          LIVE));
+}
+
 void settings_install_properties(GObjectClass *klass)
 {
     install_network_properties(klass);
     install_device_properties(klass);
     install_result_properties(klass);
     install_schedule_properties(klass);
+    install_watch_properties(klass);
 }

@@ -48,6 +48,10 @@ static gpointer field(Settings *s, guint property)
         return &s->tunables.enabled;
     case PROP_ROI_META:
         return &s->tunables.roi_meta;
+    case PROP_QOS:
+        return &s->tunables.qos;
+    case PROP_SILENCE_WARNING:
+        return &s->silence_warning_s;
     case PROP_STATS_INTERVAL:
         return &s->stats_interval_s;
     default:

@@ -29,6 +29,8 @@ enum {
     PROP_MAX_LATENCY,
     PROP_ENABLED,
     PROP_ROI_META,
+    PROP_QOS,
+    PROP_SILENCE_WARNING,
     PROP_STATS_INTERVAL,
     PROP_STATS,
     N_PROPERTIES
@@ -69,7 +71,7 @@ typedef enum {
 
 // The part that the streaming threads copy for every frame.
 typedef struct {
-    gboolean enabled, roi_meta;
+    gboolean enabled, roi_meta, qos;
     guint interval;
     double max_rate_hz; // 0 = no limit
     GstEffdetOverload overload;
@@ -88,7 +90,8 @@ typedef struct {
     guint max_detections;
     gchar *classes;
     GstEffdetDeviceLost on_device_lost;
-    guint stats_interval_s; // 0 = off
+    guint silence_warning_s; // 0 = off
+    guint stats_interval_s;  // 0 = off
     Tunables tunables;
 } Settings;
 

@@ -221,7 +221,9 @@ EffdetStatus effdet_stream_submit(EffdetStream *stream, const EffdetFrame *frame
             (Slot){.cookie = cookie, .submitted_us = g_get_monotonic_time()};
         journal.n_submitted++;
         journal.frame = *frame;
-        read_planes(frame);
+        if (!script.blind) {
+            read_planes(frame);
+        }
         g_cond_broadcast(&cond);
     }
     g_mutex_unlock(&lock);
@@ -287,6 +289,7 @@ EffdetStatus effdet_stream_collect(EffdetStream *stream, gint64 timeout_us, Effd
         .cookie = slot.cookie,
         .n_objects = wanted_objects(stream),
         .objects = g_memdup2(script.objects, script.n_objects * sizeof(EffdetObject)),
+        .n_candidates = wanted_objects(stream),
         .latency_us = g_get_monotonic_time() - slot.submitted_us,
         .gpu_preprocess_us = 10,
         .gpu_network_us = 20,

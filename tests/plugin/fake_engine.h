@@ -12,6 +12,7 @@ typedef struct {
     const EffdetObject *objects; // of every result, falling confidence, kept by the caller
     guint n_objects;
     gint64 completion_us;   // from submit to result
+    gboolean blind;         // pictures are not read: for measurements
     gboolean gated;         // results wait for fake_release() instead
     const gchar *new_error; // effdet_engine_new() fails with this text …
     EffdetErrorCode new_code;

@@ -35,7 +35,7 @@ static void test_property_defaults(void)
         g_value_unset(&value);
         n_checked++;
     }
-    g_assert_cmpuint(n_checked, ==, 21);
+    g_assert_cmpuint(n_checked, ==, 23);
 }
 
 static void check_metas(GstBuffer *buffer, GstClockTime pts)

@@ -240,6 +240,31 @@ static void test_no_recovery(void)
     gst_harness_teardown(h);
 }
 
+static gboolean model_is(GstHarness *h, const gchar *name)
+{
+    g_autofree gchar *model = NULL;
+
+    g_object_get(h->element, "model", &model, NULL);
+    return g_strcmp0(model, name) == 0;
+}
+
+// Of the messages that came since the last call; each loading starts and comes to an end.
+static GstProgressType last_progress(GstBus *bus)
+{
+    static GstProgressType last = GST_PROGRESS_TYPE_COMPLETE;
+    GstMessage *message;
+
+    while ((message = gst_bus_pop_filtered(bus, GST_MESSAGE_PROGRESS)) != NULL) {
+        GstProgressType type;
+
+        gst_message_parse_progress(message, &type, NULL, NULL);
+        g_assert_true((type == GST_PROGRESS_TYPE_START) == (last != GST_PROGRESS_TYPE_START));
+        last = type;
+        gst_message_unref(message);
+    }
+    return last;
+}
+
 // The new model takes over between two frames: in `block` each frame is inferred, by one of the
 // two.
 static void test_model_exchanged(void)
@@ -268,6 +293,23 @@ static void test_model_exchanged(void)
     g_assert_cmpint(fixture_push(h, 0), ==, GST_FLOW_OK);
     g_assert_cmpuint(n_inferred(h, 1), ==, 1);
     g_assert_cmpuint(fake_log().n_alive, ==, 1);
+    fixture_wait_until(model_is(h, "d0")); // the one in force
+    gst_bus_set_flushing(bus, TRUE);
+    gst_bus_set_flushing(bus, FALSE);
+
+    // the same again is no change; of several in a row the last one counts
+    fake_script(&(FakeScript){.new_us = 20000, .completion_us = 500});
+    g_object_set(h->element, "model", "d0", NULL);
+    g_usleep(50000);
+    g_assert_cmpuint(fake_log().n_new, ==, 0);
+    for (guint i = 1; i < 6; i++) {
+        g_autofree gchar *name = g_strdup_printf("d%u", i);
+
+        g_object_set(h->element, "model", name, NULL);
+    }
+    fixture_wait_until(g_str_equal(fake_log().model, "d5") && fake_log().n_alive == 1);
+    g_assert_true(model_is(h, "d5"));
+    fixture_wait_until(last_progress(bus) == GST_PROGRESS_TYPE_COMPLETE);
     gst_element_set_bus(h->element, NULL);
     gst_harness_teardown(h);
 }
