@@ -59,6 +59,8 @@ install_packages() {
         die "apt-get could not install: ${missing[*]}"
 }
 
+build_targets=() # empty: all
+
 # build FOLDER [MESON OPTION...]: configures once, then compiles
 build() {
     local folder=$1
@@ -71,7 +73,7 @@ build() {
         }
     fi
     say "Building $folder"
-    ninja -C "$folder" > "$folder.log" 2>&1 || {
+    ninja -C "$folder" "${build_targets[@]}" > "$folder.log" 2>&1 || {
         grep -E 'error|FAILED' "$folder.log" | head -n 20 >&2
         die "the build failed; the whole output is in $folder.log"
     }
