@@ -131,9 +131,15 @@ static gboolean visible_rectangle(const GstVideoFrame *video, const GstVideoInfo
 gboolean frame_map(FrameMap *map, const GstVideoInfo *info, GstBuffer *buffer)
 {
     EffdetFormat format = engine_format(GST_VIDEO_INFO_FORMAT(info));
+    const GstVideoMeta *meta = gst_buffer_get_video_meta(buffer);
     GstVideoRectangle visible;
 
+    // GStreamer takes another format and a picture smaller than the caps for mistakes of the
+    // program.
     if (format == EFFDET_N_FORMATS ||
+        (meta != NULL &&
+         (meta->format != GST_VIDEO_INFO_FORMAT(info) || meta->width < (guint)info->width ||
+          meta->height < (guint)info->height)) ||
         !gst_video_frame_map(&map->video, info, buffer,
                              GST_MAP_READ | GST_VIDEO_FRAME_MAP_FLAG_NO_REF)) {
         return FALSE;
