@@ -184,9 +184,14 @@ VkPhysicalDevice *loader_physical_devices(const struct device *device, uint32_t 
     if (result == VK_SUCCESS && *count) {
         result = device->vk.vkEnumeratePhysicalDevices(device->instance, count, physical);
     }
+    // Old loaders say so where no driver works.
+    if (result < VK_SUCCESS && result != VK_ERROR_INITIALIZATION_FAILED) {
+        device_error(NULL, result, "vkEnumeratePhysicalDevices", error);
+        return NULL;
+    }
     // A device that comes or goes between the two calls gives VK_INCOMPLETE: what was written
     // counts.
-    if ((result != VK_SUCCESS && result != VK_INCOMPLETE) || *count == 0) {
+    if (result < VK_SUCCESS || *count == 0) {
         g_autofree char *search = loader_search_text();
         g_set_error(error, EFFDET_ERROR, EFFDET_ERROR_NO_VULKAN,
                     "the Vulkan loader is there but found no device: %s", search);
