@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "base/log.h"
 #include "effdet/effdet.h"
 
 static GMutex shared_lock;
@@ -291,6 +292,29 @@ struct device *device_new_alone(const struct device *same, GError **error)
 error:
     destroy(device);
     return NULL;
+}
+
+// clang-format off
+#define DESTROYING_FUNCTIONS(X)                                                                    \
+    X(vkDestroyInstance) X(vkDestroyDevice) X(vkDestroyBuffer) X(vkFreeMemory)                     \
+    X(vkDestroyBufferView) X(vkDestroyShaderModule) X(vkDestroyDescriptorSetLayout)                \
+    X(vkDestroyPipelineLayout) X(vkDestroyPipeline) X(vkDestroyPipelineCache)                      \
+    X(vkDestroyDescriptorPool) X(vkDestroyCommandPool) X(vkDestroyQueryPool) X(vkDestroyFence)
+// clang-format on
+
+static void keep(void)
+{
+}
+
+void device_abandon(struct device *device)
+{
+    log_warning("%s still works on a frame that took too long: its memory is not freed",
+                device->name);
+    g_atomic_int_set(&device->lost, 1);
+    device->abandoned = true;
+#define X(name) device->vk.name = (PFN_##name)(void *)keep;
+    DESTROYING_FUNCTIONS(X)
+#undef X
 }
 
 void device_free(struct device **pointer)

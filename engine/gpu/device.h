@@ -106,6 +106,7 @@ struct device {
     uint32_t subgroup_size, timestamp_bits;
     bool float16_extension; // float16 comes from VK_KHR_shader_float16_int8, not from 1.2
     bool address_extension; // address comes from VK_KHR_buffer_device_address, not from 1.2
+    bool abandoned;         // by device_abandon()
     int references;         // guarded by the lock of device.c
     gint lost; // atomic latch: set once, then everything fails with EFFDET_ERROR_DEVICE_LOST
 };
@@ -119,6 +120,9 @@ struct device *device_new(const char *spec, GError **error) WARN_UNUSED;
 // instance of its own.
 struct device *device_new_alone(const struct device *same, GError **error) WARN_UNUSED;
 void device_free(struct device **device);
+// The device hangs: from here on nothing of it is destroyed or freed, not even by device_free(),
+// because it may be in use for ever. Makes what follows safe, and leaks it.
+void device_abandon(struct device *device);
 // Sets *error from a failed VkResult: "vkX failed: VK_ERROR_...: what to do". Latches device loss.
 // Always returns false. Accepts a NULL device.
 bool device_error(struct device *device, VkResult result, const char *call, GError **error);

@@ -10,8 +10,9 @@
 #include "gpu/bindings.h"
 #include "gpu/hazards.h"
 
-#define SUBMIT_LIMIT_MS 50 // the strictest watchdogs reset a device after some hundreds
-#define LOST_WAIT_NS UINT64_C(2000000000) // for a lost device to give its memory back
+#define SUBMIT_LIMIT_MS 50      // the strictest watchdogs reset a device after some hundreds
+#define LAST_WAIT_NS 1000000000 // for a device that did not answer in time
+#define MAX_TRIES 3             // of a wait for which memory lacks
 
 struct recorder {
     struct device *device;
@@ -105,15 +106,23 @@ struct recorder *recorder_new(struct device *device, int max_dispatches, int max
     return recorder;
 }
 
-// A lost device answers at once, or never. A CPU always comes to the end.
+// What a submission uses may be destroyed only when it is done. A lost device says so at once; one
+// that only seems to be lost, because a frame took too long, may never.
 void recorder_settle(struct recorder *recorder)
 {
     struct device *device = recorder->device;
-    if (recorder->in_flight) {
-        bool bounded = g_atomic_int_get(&device->lost) && !device->is_cpu;
-        device->vk.vkWaitForFences(device->handle, 1, &recorder->told_by, VK_TRUE,
-                                   bounded ? LOST_WAIT_NS : UINT64_MAX);
-        recorder->in_flight = false;
+    VkResult result = VK_ERROR_OUT_OF_HOST_MEMORY;
+    if (!recorder->in_flight || device->abandoned) {
+        return;
+    }
+    for (int i = 0; i < MAX_TRIES && result < 0 && result != VK_ERROR_DEVICE_LOST; i++) {
+        uint64_t limit_ns = g_atomic_int_get(&device->lost) ? LAST_WAIT_NS : UINT64_MAX;
+        result =
+            device->vk.vkWaitForFences(device->handle, 1, &recorder->told_by, VK_TRUE, limit_ns);
+    }
+    recorder->in_flight = false;
+    if (result != VK_SUCCESS && result != VK_ERROR_DEVICE_LOST) {
+        device_abandon(device);
     }
 }
 

@@ -41,7 +41,7 @@ struct recorder;
 // recorded must outlive the recorder, or its next recorder_begin().
 struct recorder *recorder_new(struct device *device, int max_dispatches, int max_timestamps,
                               GError **error) WARN_UNUSED;
-// Waits for the submission in flight, whatever becomes of it; of a lost GPU for two seconds.
+// Waits for the submission in flight; where the device does not answer any more, gives it up.
 void recorder_settle(struct recorder *recorder);
 void recorder_free(struct recorder **recorder); // settles
 bool recorder_begin(struct recorder *recorder, GError **error)
