@@ -135,6 +135,14 @@ static bool create_instance(struct device *device, GError **error)
                     "the Vulkan loader is there but no driver (ICD) works: %s", search);
         return false;
     }
+    if (result == VK_ERROR_OUT_OF_HOST_MEMORY) { // old loaders say so of a file that is no JSON
+        g_autofree char *search = loader_search_text();
+        g_set_error(error, EFFDET_ERROR, EFFDET_ERROR_NO_VULKAN,
+                    "vkCreateInstance failed: VK_ERROR_OUT_OF_HOST_MEMORY: no memory is left, or a "
+                    "driver file (ICD) is damaged: %s",
+                    search);
+        return false;
+    }
     return result == VK_SUCCESS || device_error(NULL, result, "vkCreateInstance", error);
 }
 
