@@ -34,7 +34,7 @@
     X(vkCmdDispatchIndirect) X(vkCmdPipelineBarrier) X(vkCmdCopyBuffer) X(vkCmdFillBuffer)         \
     X(vkCmdResetQueryPool) X(vkCmdWriteTimestamp) X(vkCreateQueryPool) X(vkDestroyQueryPool)       \
     X(vkGetQueryPoolResults) X(vkCreateFence) X(vkDestroyFence) X(vkResetFences)                   \
-    X(vkWaitForFences) X(vkQueueSubmit) X(vkQueueWaitIdle)
+    X(vkWaitForFences) X(vkQueueSubmit) X(vkQueueWaitIdle) X(vkResetCommandBuffer)
 // clang-format on
 
 struct vk_functions {

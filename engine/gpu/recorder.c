@@ -27,6 +27,7 @@ struct recorder {
     int max_timestamps, n_timestamps;
     int n_barriers, n_dispatches;
     bool barrier_after_all; // EFFDET_BARRIERS=all
+    bool recording;         // the last piece has begun and not ended
     bool recorded, in_flight;
     bool has_run; // as it is recorded now
     struct hazards hazards;
@@ -60,6 +61,7 @@ static bool begin_piece(struct recorder *recorder, GError **error)
     recorder->piece_us = 0;
     VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
     VK(device, vkBeginCommandBuffer(recorder->commands, &begin));
+    recorder->recording = true;
     return true;
 error:
     return false;
@@ -186,6 +188,10 @@ bool recorder_begin(struct recorder *recorder, GError **error)
     recorder->n_timestamps = 0;
     hazards_reset(&recorder->hazards);
     bindings_reset(&recorder->bindings);
+    if (recorder->recording) { // a recording that failed in the middle
+        VK(device, vkResetCommandBuffer(recorder->commands, 0));
+        recorder->recording = false;
+    }
     recorder->n_pieces = 0;
     if (!begin_piece(recorder, error)) {
         return false;
@@ -197,6 +203,8 @@ bool recorder_begin(struct recorder *recorder, GError **error)
     const unsigned all = KIND_COMPUTE | KIND_TRANSFER | KIND_INDIRECT;
     put_barrier(recorder, all, all);
     return true;
+error:
+    return false;
 }
 
 static struct access binding_access(const struct binding *binding)
@@ -211,6 +219,7 @@ static bool split(struct recorder *recorder, const struct dispatch *dispatch, GE
     struct device *device = recorder->device;
     if (recorder->piece_us > 0 && recorder->piece_us + dispatch->estimate_us > recorder->limit_us) {
         VK(device, vkEndCommandBuffer(recorder->commands));
+        recorder->recording = false;
         if (!begin_piece(recorder, error)) {
             return false;
         }
@@ -312,6 +321,7 @@ bool recorder_end(struct recorder *recorder, GError **error)
         recorder->commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT,
         VK_PIPELINE_STAGE_HOST_BIT, 0, 1, &barrier, 0, NULL, 0, NULL);
     VK(device, vkEndCommandBuffer(recorder->commands));
+    recorder->recording = false;
     recorder->recorded = true;
     return true;
 error:

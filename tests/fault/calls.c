@@ -39,6 +39,7 @@ PASS(vkGetPipelineCacheData, d, (VkDevice d, VkPipelineCache c, size_t *n, void 
      (d, c, n, data))
 PASS(vkAllocateDescriptorSets, d,
      (VkDevice d, const VkDescriptorSetAllocateInfo *i, VkDescriptorSet *s), (d, i, s))
+PASS(vkResetCommandBuffer, b, (VkCommandBuffer b, VkCommandBufferResetFlags f), (b, f))
 PASS(vkEndCommandBuffer, b, (VkCommandBuffer b), (b))
 
 // ---- instance

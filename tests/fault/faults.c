@@ -171,7 +171,7 @@ static bool may_return(const char *name, int result)
     }
     switch (result) {
     case VK_ERROR_OUT_OF_HOST_MEMORY:
-        return call != CALL_vkResetFences;
+        return call != CALL_vkResetFences && call != CALL_vkResetCommandBuffer;
     case VK_ERROR_OUT_OF_DEVICE_MEMORY:
         return true;
     case VK_ERROR_DEVICE_LOST:

@@ -26,10 +26,10 @@ enum { MAY_LOSE = 1, MAY_MAP = 2, MAY_POOL = 4, MAY_START = 8, MAY_SHADER = 16 }
     X(vkCreateComputePipelines, MAY_SHADER) X(vkCreatePipelineCache, 0)                            \
     X(vkGetPipelineCacheData, 0) X(vkCreateDescriptorPool, 0)                                      \
     X(vkAllocateDescriptorSets, MAY_POOL) X(vkCreateCommandPool, 0) X(vkAllocateCommandBuffers, 0) \
-    X(vkBeginCommandBuffer, 0) X(vkEndCommandBuffer, 0) X(vkCreateQueryPool, 0)                    \
-    X(vkGetQueryPoolResults, MAY_LOSE) X(vkCreateFence, 0) X(vkResetFences, 0)                     \
-    X(vkGetFenceStatus, MAY_LOSE) X(vkWaitForFences, MAY_LOSE) X(vkQueueSubmit, MAY_LOSE)          \
-    X(vkQueueWaitIdle, MAY_LOSE) X(vkDeviceWaitIdle, MAY_LOSE)
+    X(vkBeginCommandBuffer, 0) X(vkEndCommandBuffer, 0) X(vkResetCommandBuffer, 0)                 \
+    X(vkCreateQueryPool, 0) X(vkGetQueryPoolResults, MAY_LOSE) X(vkCreateFence, 0)                 \
+    X(vkResetFences, 0) X(vkGetFenceStatus, MAY_LOSE) X(vkWaitForFences, MAY_LOSE)                 \
+    X(vkQueueSubmit, MAY_LOSE) X(vkQueueWaitIdle, MAY_LOSE) X(vkDeviceWaitIdle, MAY_LOSE)
 #define CALLS(X) INSTANCE_CALLS(X) DEVICE_CALLS(X)
 // Intercepted as well, without a result.
 #define INSTANCE_VOIDS(X)                                                                          \
@@ -37,8 +37,8 @@ enum { MAY_LOSE = 1, MAY_MAP = 2, MAY_POOL = 4, MAY_START = 8, MAY_SHADER = 16 }
     X(vkGetPhysicalDeviceQueueFamilyProperties2)
 #define DEVICE_VOIDS(X)                                                                            \
     X(vkDestroyDevice) X(vkFreeMemory) X(vkDestroyFence) X(vkDestroyQueryPool)                     \
-    X(vkDestroyCommandPool) X(vkCmdWriteTimestamp) X(vkCmdDispatch) X(vkCmdDispatchIndirect)\
- X(vkDestroyPipeline) X(vkCmdBindPipeline)
+    X(vkDestroyCommandPool) X(vkCmdWriteTimestamp) X(vkCmdDispatch) X(vkCmdDispatchIndirect)            \
+    X(vkDestroyPipeline) X(vkCmdBindPipeline)
 // clang-format on
 
 enum call {
