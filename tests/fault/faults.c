@@ -257,7 +257,7 @@ void faults_start(void)
     pthread_once(&once, read_environment);
 }
 
-VK_LAYER_EXPORT const struct fault_interface *effdet_fault_interface(void);
+EXPORT const struct fault_interface *effdet_fault_interface(void);
 
 const struct fault_interface *effdet_fault_interface(void)
 {

@@ -16,10 +16,10 @@ pthread_cond_t changed;
 static struct instance_chain instances[MAX_CHAINS];
 static struct device_chain devices[MAX_CHAINS];
 
-VK_LAYER_EXPORT VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL
+EXPORT VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL
 effdet_fault_GetInstanceProcAddr(VkInstance instance, const char *name);
-VK_LAYER_EXPORT VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL
-effdet_fault_GetDeviceProcAddr(VkDevice device, const char *name);
+EXPORT VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL effdet_fault_GetDeviceProcAddr(VkDevice device,
+                                                                               const char *name);
 
 // ---- time
 
@@ -274,7 +274,7 @@ PFN_vkVoidFunction effdet_fault_GetInstanceProcAddr(VkInstance instance, const c
     return next && ours ? ours : next;
 }
 
-VK_LAYER_EXPORT VKAPI_ATTR VkResult VKAPI_CALL
+EXPORT VKAPI_ATTR VkResult VKAPI_CALL
 vkNegotiateLoaderLayerInterfaceVersion(VkNegotiateLayerInterface *negotiation)
 {
     faults_start();

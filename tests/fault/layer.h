@@ -11,6 +11,8 @@
 #include <vulkan/vk_layer.h>
 #include <vulkan/vulkan.h>
 
+#define EXPORT __attribute__((visibility("default")))
+
 enum { MAY_LOSE = 1, MAY_MAP = 2, MAY_POOL = 4, MAY_START = 8, MAY_SHADER = 16 };
 
 // Functions that return a VkResult: X(name, what they may return beside a lack of memory).
