@@ -66,9 +66,7 @@ static void say(const Camera *self, const gchar *state, const gchar *detail)
     guint64 n_inferred = 0;
 
     g_object_get(self->detector, "stats", &stats, NULL);
-    if (stats != NULL) {
-        gst_structure_get_uint64(stats, "inferred", &n_inferred);
-    }
+    gst_structure_get_uint64(stats, "inferred", &n_inferred);
     fields = g_strdup_printf(",\"inferred\":%" G_GUINT64_FORMAT, n_inferred);
     report_state(self->number, self->watch->json, state, detail, fields);
 }
