@@ -4,10 +4,10 @@
 //
 //     [ rtspsrc ! decodebin ] ! videoconvert ! effdet ! sink
 //
-// of which only the bracketed part, the source, is thrown away when the camera is lost, and made
-// anew after a pause. The detector keeps its network, and the pipeline keeps playing: its running
-// time goes on, and as rtspsrc is live, each new source stamps its frames with the running time of
-// their arrival, whatever the camera's own timestamps say. place_in_time() mends the rest.
+// of which only the bracketed part is thrown away when the camera is lost, and made anew after a
+// pause. The detector keeps its network, and the pipeline keeps playing: its running time goes on,
+// and rtspsrc, being live, stamps frames with the running time of their arrival, whatever the
+// camera's own timestamps say. place_in_time() mends the rest.
 #include "report.h"
 
 #include <glib-unix.h>
@@ -102,8 +102,7 @@ static void give_up(Camera *self, const gchar *reason)
     }
 }
 
-// Between half of the pause and the whole of it, so that many cameras behind one switch that was
-// restarted are not all asked at the same moment.
+// Half of the pause is random: cameras behind one restarted switch are not all asked at once.
 static void lose(Camera *self, const gchar *reason)
 {
     g_autofree gchar *detail = NULL;
