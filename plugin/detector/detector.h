@@ -94,6 +94,7 @@ struct _GstEffdet {
     Use use;             // zeroed: none
     gboolean failed;     // an error was posted: nothing goes to the engine any more
     gboolean lost;       // the engine is dead; a new one is on its way
+    gboolean unproven;   // that new one has given no result yet: if it fails, that is the end
     gboolean collecting; // the collector is in the engine
     gboolean draining;   // the engine is about to be replaced
     gboolean quit;       // collector and loader have to end

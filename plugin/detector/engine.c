@@ -75,25 +75,25 @@ void detector_fail(GstEffdet *self, GError *error)
 
 void detector_engine_failed(GstEffdet *self, GError *error)
 {
-    gboolean recover, first, lost;
+    gboolean recover, first;
+    gboolean lost = g_error_matches(error, EFFDET_ERROR, EFFDET_ERROR_DEVICE_LOST);
 
-    lost = g_error_matches(error, EFFDET_ERROR, EFFDET_ERROR_DEVICE_LOST);
     if (lost) {
         share_forget(self->use.share);
     }
     GST_OBJECT_LOCK(self);
-    recover = lost && self->settings.on_device_lost == GST_EFFDET_DEVICE_LOST_RECOVER;
+    recover = (lost || g_error_matches(error, EFFDET_ERROR, EFFDET_ERROR_OUT_OF_MEMORY)) &&
+              self->settings.on_device_lost == GST_EFFDET_DEVICE_LOST_RECOVER;
     GST_OBJECT_UNLOCK(self);
-    if (!recover) {
-        detector_fail(self, error);
-        return;
-    }
     g_mutex_lock(&self->lock);
-    first = !self->lost;
-    self->lost = TRUE;
+    recover = recover && !self->unproven;
+    first = recover && !self->lost;
+    self->lost |= recover;
     g_cond_broadcast(&self->cond);
     g_mutex_unlock(&self->lock);
-    if (first) {
+    if (!recover) {
+        detector_fail(self, error);
+    } else if (first) {
         detector_post(self, GST_MESSAGE_WARNING, error);
         loader_kick(self);
     } else {
@@ -234,6 +234,7 @@ static void collect_one(GstEffdet *self)
     if (status == EFFDET_OK) {
         Flight *flight = result->cookie;
 
+        self->unproven = FALSE;
         silent = silence_note(self, flight->probe, result);
         GST_CAT_LOG_OBJECT(
             gst_effdet_engine_debug, self,
@@ -307,7 +308,8 @@ gboolean detector_start(GstEffdet *self)
                     info->input_width, info->input_height, info->n_classes, info->start_ms);
     g_mutex_lock(&self->lock); // properties are set and statistics read at any time
     self->use = use;
-    self->quit = self->failed = self->lost = self->draining = self->reload_wanted = FALSE;
+    self->quit = self->failed = self->lost = self->unproven = self->draining = self->reload_wanted =
+        FALSE;
     self->stats = (Stats){0};
     self->qos = (Qos){FALSE};
     self->silence = (Silence){0};

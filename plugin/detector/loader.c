@@ -86,6 +86,7 @@ static void reload(GstEffdet *self)
     g_mutex_lock(&self->lock);
     if (opened && drain(self)) {
         swap_in(self, &use);
+        self->unproven = lost;
         self->lost = FALSE;
         self->silence = (Silence){0};
         text = detector_describe(&self->use);

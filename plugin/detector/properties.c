@@ -187,7 +187,8 @@ static void install_device_properties(GObjectClass *klass)
     /**
      * GstEffdet:on-device-lost:
      *
-     * What happens when the device is gone or a frame exceeds #GstEffdet:gpu-timeout.
+     * What happens when the device is gone or lacks memory, or a frame exceeds
+     * #GstEffdet:gpu-timeout.
      *
      * Since: 0.1
      */

@@ -60,7 +60,8 @@ typedef enum {
  * @GST_EFFDET_DEVICE_LOST_RECOVER: one warning on the bus; video passes while the detector is built
  * anew
  *
- * What happens when the device is gone or a frame exceeds #GstEffdet:gpu-timeout.
+ * What happens when the device is gone or lacks memory, or a frame exceeds #GstEffdet:gpu-timeout.
+ * A new detector that fails before its first result ends the stream.
  *
  * Since: 0.1
  */

@@ -224,6 +224,27 @@ static void test_device_recovered(gconstpointer at_submit)
     gst_harness_teardown(h);
 }
 
+// What fails again before it gave a result will not do better the third time.
+static void test_lost_twice(void)
+{
+    g_autoptr(GstBus) bus = gst_bus_new();
+    GstFlowReturn flow = GST_FLOW_OK;
+    GstHarness *h;
+
+    fake_script(&(FakeScript){.fail_submit_at = 4, .fail_collect_at = 4, .completion_us = 100});
+    h = fixture_harness(FALSE, "on-device-lost", 1, NULL);
+    gst_element_set_bus(h->element, bus);
+    for (guint i = 0; i < 200 && flow == GST_FLOW_OK; i++) {
+        flow = fixture_push(h, i);
+        g_usleep(5000);
+    }
+    g_assert_cmpint(flow, ==, GST_FLOW_ERROR);
+    fixture_wait_until(fixture_messages(bus, GST_MESSAGE_ERROR, NULL) == 1);
+    g_assert_cmpuint(fake_log().n_new, ==, 2);
+    gst_element_set_bus(h->element, NULL);
+    gst_harness_teardown(h);
+}
+
 static void test_no_recovery(void)
 {
     g_autoptr(GstBus) bus = gst_bus_new();
@@ -360,6 +381,7 @@ int main(int argc, char **argv)
     g_test_add_data_func("/plugin/states/lost/submit", "submit", test_device_lost);
     g_test_add_data_func("/plugin/states/recovered/collect", NULL, test_device_recovered);
     g_test_add_data_func("/plugin/states/recovered/submit", "submit", test_device_recovered);
+    g_test_add_func("/plugin/states/lost-twice", test_lost_twice);
     g_test_add_func("/plugin/states/no-recovery", test_no_recovery);
     g_test_add_func("/plugin/states/model", test_model_exchanged);
     g_test_add_func("/plugin/states/stop-while-loading", test_stop_while_loading);
