@@ -28,6 +28,13 @@
  * gst-launch-1.0 rtspsrc location=rtsp://camera/ ! decodebin ! effdet model=d0 classes=person,car
  * max-rate=10 ! effdetoverlay ! videoconvert ! autovideosink
  * ]| A camera, looked at ten times a second.
+ * |[
+ * gst-launch-1.0 rtspsrc location=rtsp://door/ ! decodebin ! effdet share-group=all ! fakesink
+ * rtspsrc location=rtsp://yard/ ! decodebin ! effdet share-group=all ! fakesink
+ * ]| Two cameras on one engine.
+ *
+ * The debug category `effdet-sched` tells what happens to each buffer, `effdet-engine` what comes
+ * of each inference, with times.
  *
  * Since: 0.1
  */

@@ -103,8 +103,8 @@ HOOK hook_vkAllocateMemory(VkDevice device, const VkMemoryAllocateInfo *info,
     if (result == VK_SUCCESS) {
         result = chain->vkAllocateMemory(device, info, callbacks, memory);
     }
-    if (result == VK_SUCCESS && chain->is_fake) {
-        fake_add_memory(*memory, info->allocationSize);
+    if (result == VK_SUCCESS) {
+        fake_add_memory(chain, *memory, info->allocationSize);
     }
     return result;
 }

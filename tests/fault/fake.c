@@ -21,6 +21,7 @@ struct fence {
 struct memory {
     VkDeviceMemory handle;
     VkDeviceSize bytes;
+    bool zero; // it is to be, when it is mapped
 };
 
 // A command buffer that writes timestamps, and the submission that did so last.
@@ -49,6 +50,7 @@ static struct list fences = {.item_bytes = sizeof(struct fence)},
                    buffers = {.item_bytes = sizeof(struct commands)};
 bool hanging;
 unsigned n_frames;
+uint64_t allocated_bytes;
 
 static void *at(const struct list *list, size_t i)
 {
@@ -107,10 +109,11 @@ void fake_drop_fence(VkFence handle)
 
 // ---- memory
 
-void fake_add_memory(VkDeviceMemory handle, VkDeviceSize bytes)
+void fake_add_memory(const struct device_chain *device, VkDeviceMemory handle, VkDeviceSize bytes)
 {
     pthread_mutex_lock(&lock);
-    append(&memories, &(struct memory){handle, bytes});
+    append(&memories, &(struct memory){handle, bytes, device->is_fake});
+    allocated_bytes += bytes;
     pthread_mutex_unlock(&lock);
 }
 
@@ -120,6 +123,7 @@ void fake_drop_memory(VkDeviceMemory handle)
     for (size_t i = memories.n; i-- > 0;) {
         struct memory *memory = at(&memories, i);
         if (memory->handle == handle) {
+            allocated_bytes -= memory->bytes;
             drop(&memories, i);
         }
     }
@@ -132,10 +136,9 @@ void fake_mapped(VkDeviceMemory handle, VkDeviceSize offset, void *data)
     pthread_mutex_lock(&lock);
     for (size_t i = 0; i < memories.n; i++) {
         struct memory *memory = at(&memories, i);
-        if (memory->handle == handle) {
+        if (memory->handle == handle && memory->zero) {
             bytes = memory->bytes;
-            drop(&memories, i); // once
-            break;
+            memory->zero = false; // once
         }
     }
     pthread_mutex_unlock(&lock);

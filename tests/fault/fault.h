@@ -32,6 +32,8 @@ struct fault_interface {
     void (*fake)(int64_t us);
     // Frames submitted since the start or reset_counts(), to devices that work as well.
     unsigned (*frames)(void);
+    // Bytes of device memory that are allocated now, by devices that work as well.
+    uint64_t (*memory)(void);
     // While true no fence signals and no queue becomes idle; waiting honours its timeout.
     void (*hang)(bool on);
     // Every device that lives now is lost: whatever may return VK_ERROR_DEVICE_LOST does.

@@ -202,6 +202,14 @@ static unsigned frames(void)
     return locked(&n_frames);
 }
 
+static uint64_t memory(void)
+{
+    pthread_mutex_lock(&lock);
+    uint64_t bytes = allocated_bytes;
+    pthread_mutex_unlock(&lock);
+    return bytes;
+}
+
 static void hang(bool on)
 {
     pthread_mutex_lock(&lock);
@@ -270,6 +278,7 @@ const struct fault_interface *effdet_fault_interface(void)
         .may_return = may_return,
         .fake = fake,
         .frames = frames,
+        .memory = memory,
         .hang = hang,
         .lose = lose,
         .no_compute = set_no_compute,

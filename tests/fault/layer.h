@@ -110,7 +110,8 @@ extern bool hanging;      // under lock
 extern unsigned n_frames; // under lock
 void fake_add_fence(struct device_chain *device, VkFence fence, bool signalled);
 void fake_drop_fence(VkFence fence);
-void fake_add_memory(VkDeviceMemory memory, VkDeviceSize bytes);
+extern uint64_t allocated_bytes; // under lock, of devices that work as well
+void fake_add_memory(const struct device_chain *device, VkDeviceMemory memory, VkDeviceSize bytes);
 void fake_drop_memory(VkDeviceMemory memory);
 void fake_mapped(VkDeviceMemory memory, VkDeviceSize offset, void *data);
 void fake_add_commands(VkCommandPool pool, uint32_t n, const VkCommandBuffer *commands);

@@ -196,6 +196,21 @@ static void test_works(void)
 
 // ---- faults
 
+static void test_memory(void)
+{
+    struct device *device;
+    struct buffer buffer = {0};
+    uint64_t before = fault->memory();
+    if (!gpu_test_device(&device)) {
+        return;
+    }
+    g_assert_true(buffer_init(&buffer, device, 1 << 20, MEMORY_UPLOAD, NULL));
+    g_assert_cmpuint(fault->memory(), >=, before + (1 << 20));
+    buffer_finish(&buffer, device);
+    device_free(&device);
+    g_assert_cmpuint(fault->memory(), ==, before);
+}
+
 static void test_rules(void)
 {
     static const char *const bad[] = {
@@ -441,6 +456,7 @@ int main(int argc, char **argv)
     g_assert_nonnull(fault);
     g_test_add_func("/fault/layer/nothing", test_nothing);
     g_test_add_func("/fault/layer/works", test_works);
+    g_test_add_func("/fault/layer/memory", test_memory);
     g_test_add_func("/fault/layer/rules", test_rules);
     g_test_add_func("/fault/layer/injected", test_injected);
     g_test_add_func("/fault/layer/lose", test_lose);

@@ -2,7 +2,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Live pipelines with the real engine for as long as one likes: random starts, stops, properties
 // and caps. Fails where memory, descriptors or threads grow, where a stream stalls, or where one
-// loses a buffer.
+// loses a buffer. Device memory is what the fault layer counts; without it that is none.
+#include "fault.h"
+
 #include <gst/gst.h>
 
 #include <stdio.h>
@@ -12,6 +14,7 @@
 #define STALL_US (2 * G_USEC_PER_SEC)
 
 static gint n_streams = 2, seconds = 24, stall_factor = 1;
+static const struct fault_interface *fault;
 static gchar *csv_path, *model = NULL, *group = NULL;
 static GOptionEntry options[] = {
     {"streams", 'n', 0, G_OPTION_ARG_INT, &n_streams, "pipelines at a time", "N"},
@@ -33,7 +36,7 @@ typedef struct {
 } Stream;
 
 typedef struct {
-    gdouble rss_kib, descriptors, threads;
+    gdouble rss_kib, device_kib, descriptors, threads;
 } Sample;
 
 static GstPadProbeReturn see(GstPad *pad, GstPadProbeInfo *info, gpointer data)
@@ -145,6 +148,7 @@ static Sample take_sample(void)
     g_assert_nonnull(strchr(statm, ' '));
     pages = g_ascii_strtoull(strchr(statm, ' ') + 1, NULL, 10);
     return (Sample){.rss_kib = (gdouble)pages * (gdouble)sysconf(_SC_PAGESIZE) / 1024,
+                    .device_kib = fault != NULL ? (gdouble)fault->memory() / 1024 : 0,
                     .descriptors = count_entries("/proc/self/fd"),
                     .threads = count_entries("/proc/self/task")};
 }
@@ -182,6 +186,7 @@ static guint check_growth(const GArray *samples)
         gsize field;
         gdouble limit;
     } rows[] = {{"rss_kib", offsetof(Sample, rss_kib), 40 * 1024.0 * n_streams},
+                {"device_kib", offsetof(Sample, device_kib), 40 * 1024.0 * n_streams},
                 {"descriptors", offsetof(Sample, descriptors), 8.0 * n_streams},
                 {"threads", offsetof(Sample, threads), 12.0 * n_streams}};
     guint first = samples->len / 3, bad = 0;
@@ -231,8 +236,8 @@ static guint soak(Stream *streams, GArray *samples, FILE *csv)
             next_us += G_USEC_PER_SEC;
             g_array_append_val(samples, sample);
             if (csv != NULL) {
-                fprintf(csv, "%u,%.0f,%.0f,%.0f\n", samples->len, sample.rss_kib,
-                        sample.descriptors, sample.threads);
+                fprintf(csv, "%u,%.0f,%.0f,%.0f,%.0f\n", samples->len, sample.rss_kib,
+                        sample.device_kib, sample.descriptors, sample.threads);
             }
         }
     }
@@ -247,7 +252,7 @@ int main(int argc, char **argv)
     g_autofree Stream *streams = NULL;
     FILE *csv = NULL;
     guint stalls, bad;
-    guint64 lost = 0, out = 0;
+    guint64 lost = 0, out = 0, left = 0;
 
     g_option_context_add_main_entries(context, options, NULL);
     g_option_context_add_group(context, gst_init_get_option_group());
@@ -260,14 +265,15 @@ int main(int argc, char **argv)
         return 2;
     }
     if (csv != NULL) {
-        fprintf(csv, "second,rss_kib,descriptors,threads\n");
+        fprintf(csv, "second,rss_kib,device_kib,descriptors,threads\n");
     }
     if (g_getenv("EFFDET_PLUGIN") != NULL) {
         g_autoptr(GstPlugin) plugin = gst_plugin_load_file(g_getenv("EFFDET_PLUGIN"), &error);
 
         g_assert_no_error(error);
     }
-    printf("1..5\n");
+    fault = fault_interface();
+    printf("1..7\n");
     streams = g_new0(Stream, n_streams);
     for (gint i = 0; i < n_streams; i++) {
         stream_init(&streams[i], (guint)i);
@@ -283,11 +289,16 @@ int main(int argc, char **argv)
         gst_object_unref(streams[i].pipeline);
     }
     bad = check_growth(samples);
-    printf("%sok 4 - no stalls\n", stalls == 0 ? "" : "not ");
-    printf("%sok 5 - %" G_GUINT64_FORMAT " buffers, %" G_GUINT64_FORMAT " gaps\n",
+    printf("%sok 5 - no stalls\n", stalls == 0 ? "" : "not ");
+    printf("%sok 6 - %" G_GUINT64_FORMAT " buffers, %" G_GUINT64_FORMAT " gaps\n",
            lost == 0 && out > 0 ? "" : "not ", out, lost);
+    if (fault != NULL) {
+        left = fault->memory();
+    }
+    printf("%sok 7 - %" G_GUINT64_FORMAT " bytes of device memory left\n", left == 0 ? "" : "not ",
+           left);
     if (csv != NULL) {
         fclose(csv);
     }
-    return bad > 0 || stalls > 0 || lost > 0 || out == 0;
+    return left > 0 || bad > 0 || stalls > 0 || lost > 0 || out == 0;
 }
