@@ -16,6 +16,7 @@
 #define WARM_UP_TIMEOUT_MS                                                                         \
     300000 // drivers that compile at the first dispatch take seconds, on busy machines minutes
 #define MAX_INPUT_SIDE 4096
+#define SMALL_PICTURE_BYTES (640 * 480 * 2)
 #define TUNE_LIMIT_S 30 // when asked for, and for all compilation
 
 static bool check_params(const EffdetEngineParams *params, GError **error)
@@ -124,7 +125,9 @@ static void fill_info(EffdetEngine *engine, bool half, bool cpu_plan)
 bool engine_make_slots(EffdetEngine *engine, guint n, GError **error)
 {
     for (guint made = (guint)engine->n_slots; made < n; made++) {
-        if (!slot_init(&engine->slots[made], &engine->context, error)) {
+        // Of many streams not all have large pictures.
+        uint64_t staging_bytes = made < engine->max_launches ? PICTURE_BYTES : SMALL_PICTURE_BYTES;
+        if (!slot_init(&engine->slots[made], &engine->context, staging_bytes, error)) {
             return false;
         }
         g_mutex_lock(&engine->lock);

@@ -10,7 +10,7 @@
 #include "result.h"
 
 #define MAX_QUEUE_DEPTH 16
-#define MAX_SLOTS 64
+#define MAX_SLOTS 256
 #define MAX_BATCH 8 // frames of one submission; at most RECORDER_MAX_BATCH
 
 // Frames that went to the device as one submission, in its order.

@@ -8,10 +8,9 @@
 
 #include <string.h>
 
-#define STAGING_BYTES (1920 * 1088 * 4) // enough for 1080p in any 8-bit format
-#define DECODE_PARAMS_OFFSET 512        // a multiple of any uniform alignment
-#define EXTRA_DISPATCHES 64             // preprocess and decode
-#define FULL_FRAMES 30                  // below capacity, before frames are decoded quickly again
+#define DECODE_PARAMS_OFFSET 512 // a multiple of any uniform alignment
+#define EXTRA_DISPATCHES 64      // preprocess and decode
+#define FULL_FRAMES 30           // below capacity, before frames are decoded quickly again
 
 G_STATIC_ASSERT(sizeof(struct preprocess_params) <= DECODE_PARAMS_OFFSET);
 
@@ -163,7 +162,8 @@ static bool make_recorders(struct slot *slot, const struct frame_context *contex
     return true;
 }
 
-bool slot_init(struct slot *slot, struct frame_context *context, GError **error)
+bool slot_init(struct slot *slot, struct frame_context *context, uint64_t staging_bytes,
+               GError **error)
 {
     struct network *network = context->network;
     struct device *device = network->device;
@@ -171,7 +171,7 @@ bool slot_init(struct slot *slot, struct frame_context *context, GError **error)
     g_mutex_lock(&context->lock);
     bool ok =
         make_recorders(slot, context, error) &&
-        buffer_init(&slot->staging, device, MIN(STAGING_BYTES, device->limits.storage_range),
+        buffer_init(&slot->staging, device, MIN(staging_bytes, device->limits.storage_range),
                     MEMORY_UPLOAD, error) &&
         buffer_init(&slot->params, device, DECODE_PARAMS_OFFSET + sizeof(struct decode_params),
                     MEMORY_UPLOAD, error) &&

@@ -68,7 +68,10 @@ void frame_context_measure(struct frame_context *context);
 // into pieces by them.
 void frame_context_learn(struct frame_context *context, const struct slot *slot);
 
-bool slot_init(struct slot *slot, struct frame_context *context, GError **error) WARN_UNUSED;
+// staging_bytes: for the picture; larger ones make it grow.
+#define PICTURE_BYTES (1920 * 1088 * 4) // enough for 1080p in any 8-bit format
+bool slot_init(struct slot *slot, struct frame_context *context, uint64_t staging_bytes,
+               GError **error) WARN_UNUSED;
 // The slot's commands are not in flight. Accepts a zeroed or half-made slot.
 void slot_finish(struct slot *slot, struct frame_context *context);
 // Copies the picture and chooses the pass; the slot's commands are not in flight. Allocates and

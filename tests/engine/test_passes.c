@@ -152,7 +152,8 @@ static struct decode_output *decode_again(EffdetEngine *engine, struct op_env *e
     g_assert_true(op_decode_prepare(env, engine->model, &buffers,
                                     DECODE_PART_LIST | DECODE_PART_SELECT | DECODE_PART_BOXES,
                                     dispatches, &error));
-    *maxima = g_str_has_prefix(g_array_index(dispatches, struct dispatch, 0).label, "decode_maxima");
+    *maxima =
+        g_str_has_prefix(g_array_index(dispatches, struct dispatch, 0).label, "decode_maxima");
     struct recorder *recorder = recorder_new(engine->device, (int)dispatches->len, 0, &error);
     bool done = false, ok = recorder && recorder_begin(recorder, &error);
     if (ok) {

@@ -100,7 +100,7 @@ static bool rig_init(struct rig *rig, const struct range_case *test, bool half, 
     };
     bool ok = network_init(&rig->network, rig->device, rig->checkpoint, &options, error) &&
               frame_context_init(&rig->context, &rig->network, model, error) &&
-              slot_init(&rig->slot, &rig->context, error);
+              slot_init(&rig->slot, &rig->context, PICTURE_BYTES, error);
     if (ok) {
         rig->post = post_new(model);
         rig->results = result_pool_new();

@@ -257,9 +257,9 @@ EFFDET_API guint effdet_engine_in_flight(EffdetEngine *engine);
 typedef struct EffdetStream EffdetStream;
 
 // queue_depth: frames that it may have in flight, 1..16; 0 = the engine's. All streams of an engine
-// may have 64. Makes room for them: milliseconds, and some megabytes a frame, which the engine
-// keeps. The filter is the engine's. NULL with *error. The engine must outlive the stream. One
-// thread at a time makes streams of an engine; frames of others may be in flight.
+// may have 256. Makes room for them: milliseconds, and the size of a picture a frame, which the
+// engine keeps. The filter is the engine's. NULL with *error. The engine must outlive the stream.
+// One thread at a time makes streams of an engine; frames of others may be in flight.
 EFFDET_API EffdetStream *effdet_stream_new(EffdetEngine *engine, guint queue_depth,
                                            GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
