@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 #define WAIT_S 120 // for one expectation; the first waits for the network to be loaded
 
@@ -14,9 +15,17 @@ typedef struct {
     GDataInputStream *output; // stdout and stderr
 } Program;
 
+// A test that fails leaves no camera behind.
+static void end_with_parent(gpointer data)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
+
 static Program *start(const gchar *variable, const gchar *const *arguments)
 {
     Program *self = g_new0(Program, 1);
+    g_autoptr(GSubprocessLauncher) launcher =
+        g_subprocess_launcher_new(G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_MERGE);
     g_autoptr(GPtrArray) argv = g_ptr_array_new();
     g_autoptr(GError) error = NULL;
 
@@ -25,9 +34,9 @@ static Program *start(const gchar *variable, const gchar *const *arguments)
         g_ptr_array_add(argv, (gpointer)arguments[i]);
     }
     g_ptr_array_add(argv, NULL);
+    g_subprocess_launcher_set_child_setup(launcher, end_with_parent, NULL, NULL);
     self->process =
-        g_subprocess_newv((const gchar *const *)argv->pdata,
-                          G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_MERGE, &error);
+        g_subprocess_launcher_spawnv(launcher, (const gchar *const *)argv->pdata, &error);
     g_assert_no_error(error);
     self->output = g_data_input_stream_new(g_subprocess_get_stdout_pipe(self->process));
     return self;
