@@ -53,6 +53,29 @@ static EffdetStatus collect(EffdetEngine *engine, GError **error)
     return status;
 }
 
+// Threads that help with compiling, on devices of their own, give up with a message: on a machine
+// so busy that a kernel takes long enough for them to be called.
+static char *helper_message;
+static GMutex helper_lock;
+
+static void note_helper(int level, const gchar *message, gpointer user_data)
+{
+    if (strstr(message, "one thread less compiles pipelines")) {
+        g_mutex_lock(&helper_lock);
+        g_free(helper_message);
+        helper_message = g_strdup(message);
+        g_mutex_unlock(&helper_lock);
+    }
+}
+
+static bool helper_gave_up(const char *call)
+{
+    g_mutex_lock(&helper_lock);
+    g_autofree char *message = g_steal_pointer(&helper_message);
+    g_mutex_unlock(&helper_lock);
+    return message && strstr(message, call);
+}
+
 static GError *passing; // of a try after which another one worked
 
 // A frame; what lacks memory is tried once more and has to work then.
@@ -132,7 +155,7 @@ static void fail_at(const char *call, unsigned place, VkResult result)
         check_error(call, result, passing);
         g_clear_error(&passing);
     } else if (ok) {
-        if (!has_fallback(call)) {
+        if (!helper_gave_up(call) && !has_fallback(call)) {
             g_error("%s: nobody noticed", rule);
         }
     } else if (!error) {
@@ -230,6 +253,7 @@ static void test_lost(void)
 int main(int argc, char **argv)
 {
     gpu_test_init(&argc, &argv);
+    effdet_set_log_func(note_helper, NULL);
     fault = fault_interface();
     g_assert_nonnull(fault);
     fault->fake(0);
