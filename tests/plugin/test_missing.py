@@ -41,7 +41,9 @@ class Machine:
         for name in ('VK_INSTANCE_LAYERS', 'EFFDET_MODEL_PATH', 'EFFDET_LOG', 'GST_DEBUG', 'GST_TRACERS', 'G_DEBUG'):
             self.environment.pop(name, None)
         self.environment.update(HOME=folder, XDG_DATA_HOME=self.data, XDG_CACHE_HOME=os.path.join(folder, 'cache'), GST_PLUGIN_PATH=PLUGINS,
-                                GST_REGISTRY=os.path.join(WORK, 'missing-registry.bin'), LC_ALL='C.UTF-8')
+                                GST_REGISTRY=os.path.join(WORK, 'missing-registry.bin'), LC_ALL='C.UTF-8',
+                                # other plugins that want Vulkan complain by themselves
+                                GST_PLUGIN_LOADING_WHITELIST='gstreamer:gst-plugins-base:gst-plugins-good:effdet')
 
     def run(self, *arguments):
         result = subprocess.run(arguments, env=self.environment, capture_output=True, text=True, timeout=120, check=False)
