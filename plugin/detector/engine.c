@@ -4,11 +4,6 @@
 // bus. No pads here.
 #include "detector.h"
 
-static const gchar *non_empty(const gchar *text)
-{
-    return text != NULL && *text != '\0' ? text : NULL;
-}
-
 // ---- errors ----
 
 static void bus_code(const GError *error, GQuark *domain, gint *code)
@@ -108,7 +103,7 @@ static EffdetFilter filter_of(const Settings *settings)
     return (EffdetFilter){.score_threshold = (float)settings->score_threshold,
                           .iou_threshold = (float)settings->iou_threshold,
                           .max_detections = settings->max_detections,
-                          .classes = non_empty(settings->classes)};
+                          .classes = settings_text(settings->classes)};
 }
 
 static void classes_took_force(GstEffdet *self, const gchar *classes)

@@ -51,7 +51,7 @@ void qos_post(GstEffdet *self, GstBuffer *buffer)
 {
     GstClockTime stream_time = GST_CLOCK_TIME_NONE;
     GstMessage *message;
-    Stats stats;
+    guint64 n_inferred, n_left_out;
     gboolean live;
     Qos qos;
 
@@ -62,12 +62,12 @@ void qos_post(GstEffdet *self, GstBuffer *buffer)
     g_mutex_lock(&self->lock);
     live = self->live;
     qos = self->qos;
-    stats = self->stats;
+    n_inferred = self->stats.inferred;
+    n_left_out = self->stats.skipped + self->stats.dropped;
     g_mutex_unlock(&self->lock);
     message = gst_message_new_qos(GST_OBJECT(self), live, running_time(self, buffer), stream_time,
                                   GST_BUFFER_PTS(buffer), GST_BUFFER_DURATION(buffer));
     gst_message_set_qos_values(message, qos.jitter, qos.proportion, 1000000);
-    gst_message_set_qos_stats(message, GST_FORMAT_BUFFERS, stats.inferred,
-                              stats.skipped + stats.dropped);
+    gst_message_set_qos_stats(message, GST_FORMAT_BUFFERS, n_inferred, n_left_out);
     gst_element_post_message(GST_ELEMENT(self), message);
 }

@@ -142,6 +142,11 @@ void settings_copy(Settings *to, const Settings *from)
     }
 }
 
+const gchar *settings_text(const gchar *text)
+{
+    return text != NULL && *text != '\0' ? text : NULL;
+}
+
 gboolean settings_fixed_while_running(const GParamSpec *spec)
 {
     return (spec->flags & GST_PARAM_MUTABLE_READY) != 0;

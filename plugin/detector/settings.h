@@ -105,6 +105,9 @@ void settings_clear(Settings *settings);
 // A copy to be cleared.
 void settings_copy(Settings *to, const Settings *from);
 
+// A text that was set: NULL for an empty one.
+const gchar *settings_text(const gchar *text);
+
 // TRUE where a change takes effect at the next start only.
 gboolean settings_fixed_while_running(const GParamSpec *spec);
 // Both under the element's object lock. FALSE: no such property.

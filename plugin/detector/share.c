@@ -15,18 +15,13 @@ static GMutex lock;
 static GCond loaded;    // some share is not `loading` any more
 static GPtrArray *open; // of Share with a key; under `lock`
 
-static const gchar *non_empty(const gchar *text)
-{
-    return text != NULL && *text != '\0' ? text : NULL;
-}
-
 // What engines are equal by. Thresholds and the queue depth are each stream's own.
 static gchar *make_key(const Settings *settings)
 {
     g_autoptr(GVariant) key = NULL;
-    const gchar *device = non_empty(settings->device), *model = non_empty(settings->model);
+    const gchar *device = settings_text(settings->device), *model = settings_text(settings->model);
 
-    if (non_empty(settings->share_group) == NULL) {
+    if (settings_text(settings->share_group) == NULL) {
         return NULL;
     }
     key = g_variant_ref_sink(
@@ -41,11 +36,11 @@ static gchar *make_key(const Settings *settings)
 static EffdetEngine *make_engine(const Settings *settings, GError **error)
 {
     EffdetEngineParams params = {
-        .model = non_empty(settings->model),
-        .weights = non_empty(settings->weights),
-        .labels = non_empty(settings->labels),
-        .project = non_empty(settings->project),
-        .device = non_empty(settings->device),
+        .model = settings_text(settings->model),
+        .weights = settings_text(settings->weights),
+        .labels = settings_text(settings->labels),
+        .project = settings_text(settings->project),
+        .device = settings_text(settings->device),
         .precision = settings->precision,
         .queue_depth = settings->queue_depth,
         // the engine's own default knows slow devices

@@ -284,7 +284,7 @@ static void test_turns(void)
             effdet_result_free(&result);
         }
     }
-    // one that sends twice as often gets no more than its share while another waits
+    // all wait at once, and are collected from the last to the first
     hook(engine);
     g_atomic_int_set(&held, 1);
     submit(streams[0], 2, 100, 0);
