@@ -191,6 +191,10 @@ static guint check_growth(const GArray *samples)
                 {"threads", offsetof(Sample, threads), 12.0 * n_streams}};
     guint first = samples->len / 3, bad = 0;
 
+    if ((gint)samples->len < seconds / 2) {
+        printf("# %u samples in %d s\n", samples->len, seconds);
+        bad++;
+    }
     for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
         gdouble grown =
             growth(&g_array_index(samples, Sample, first), samples->len - first, rows[i].field);
@@ -222,7 +226,7 @@ static guint soak(Stream *streams, GArray *samples, FILE *csv)
     guint stalls = 0;
     gint64 begin_us = g_get_monotonic_time(), next_us = begin_us;
 
-    while (g_get_monotonic_time() < begin_us + seconds * G_USEC_PER_SEC) {
+    while (g_get_monotonic_time() < begin_us + (gint64)seconds * G_USEC_PER_SEC) {
         g_usleep(100000);
         for (gint i = 0; i < n_streams; i++) {
             stalls += check_stall(&streams[i], (guint)i);
@@ -238,6 +242,7 @@ static guint soak(Stream *streams, GArray *samples, FILE *csv)
             if (csv != NULL) {
                 fprintf(csv, "%u,%.0f,%.0f,%.0f,%.0f\n", samples->len, sample.rss_kib,
                         sample.device_kib, sample.descriptors, sample.threads);
+                fflush(csv);
             }
         }
     }
