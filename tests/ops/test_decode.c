@@ -64,10 +64,13 @@ static const struct test_case cases[] = {
     {128, 128, 333, 1, CANDIDATES_ARGMAX, 0, 0.1, ODD_NUMBERS, 7, 400000},
 };
 
+// One for all cases: opening a driver takes longer than most of them.
+static struct device *device;
+static struct kernels *kernels;
+
 struct rig {
     struct device *device;
     uint64_t storage_range;
-    struct kernels *kernels;
     struct graph *graph;
     struct model model;
     struct buffer arena, params, output, scratch;
@@ -241,15 +244,10 @@ static bool rig_init(struct rig *rig, const struct test_case *test, bool half, u
                      const struct maxima *tile)
 {
     g_autoptr(GError) error = NULL;
-    *rig = (struct rig){.device = device_new(g_getenv("EFFDET_TEST_DEVICE"), &error)};
-    g_assert_no_error(error);
-    rig->storage_range = rig->device->limits.storage_range;
-    if (half && !rig->device->features.storage16) {
-        device_free(&rig->device);
+    *rig = (struct rig){.device = device, .storage_range = device->limits.storage_range};
+    if (half && !device->features.storage16) {
         return false;
     }
-    rig->kernels = kernels_new(rig->device, &error);
-    g_assert_no_error(error);
     model_init(&rig->model, arch_find("lite0"), test->classes);
     rig->model.arch.max_level = test->max_level;
     rig->model.input_height = test->height;
@@ -261,7 +259,7 @@ static bool rig_init(struct rig *rig, const struct test_case *test, bool half, u
     rig->graph = graph_new(&rig->model);
     graph_plan(rig->graph, half ? 2 : 4);
     rig->env = (struct op_env){.device = rig->device,
-                               .kernels = rig->kernels,
+                               .kernels = kernels,
                                .graph = rig->graph,
                                .half = half,
                                .cpu_plan = rig->device->is_cpu,
@@ -295,10 +293,8 @@ static void rig_finish(struct rig *rig)
     buffer_finish(&rig->params, rig->device);
     buffer_finish(&rig->output, rig->device);
     buffer_finish(&rig->scratch, rig->device);
-    kernels_free(&rig->kernels);
     graph_free(&rig->graph);
     model_finish(&rig->model);
-    device_free(&rig->device);
 }
 
 static int by_pair(const void *a, const void *b)
@@ -458,5 +454,13 @@ int main(int argc, char **argv)
     g_test_add_data_func("/decode/fp16/buffer", GINT_TO_POINTER(1), test_cases);
     g_test_add_data_func("/decode/fp32/texel", GINT_TO_POINTER(2), test_cases);
     g_test_add_data_func("/decode/fp16/texel", GINT_TO_POINTER(3), test_cases);
-    return g_test_run();
+    g_autoptr(GError) error = NULL;
+    device = device_new(g_getenv("EFFDET_TEST_DEVICE"), &error);
+    g_assert_no_error(error);
+    kernels = kernels_new(device, &error);
+    g_assert_no_error(error);
+    int status = g_test_run();
+    kernels_free(&kernels);
+    device_free(&device);
+    return status;
 }
