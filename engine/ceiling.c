@@ -68,8 +68,7 @@ static bool fastest(struct device *device, const struct dispatch *dispatch, doub
     *ns = G_MAXDOUBLE;
     for (int run = -1; ok && run < RUNS; run++) {
         gint64 start = g_get_monotonic_time();
-        bool done;
-        ok = recorder_submit(recorder, error) && recorder_wait(recorder, UINT64_MAX, &done, error);
+        ok = recorder_run(recorder, error);
         double wall = (double)(g_get_monotonic_time() - start) * 1000;
         int64_t device_ns = ok ? recorder_elapsed_ns(recorder, from, to) : -1;
         if (run >= 0) {

@@ -136,12 +136,6 @@ void network_finish(struct network *network)
     network->device = NULL;
 }
 
-static bool run_recorder(struct recorder *recorder, GError **error)
-{
-    bool done = false;
-    return recorder_submit(recorder, error) && recorder_wait(recorder, UINT64_MAX, &done, error);
-}
-
 bool network_poison(struct network *network, GError **error)
 {
     if (g_strcmp0(g_getenv("EFFDET_POISON"), "1") != 0) {
@@ -152,7 +146,7 @@ bool network_poison(struct network *network, GError **error)
     if (ok) {
         recorder_fill(recorder, &network->arena, 0, network->arena.bytes,
                       UINT32_MAX); // a NaN in both precisions
-        ok = recorder_end(recorder, error) && run_recorder(recorder, error);
+        ok = recorder_end(recorder, error) && recorder_run(recorder, error);
     }
     recorder_free(&recorder);
     return ok;
@@ -182,7 +176,7 @@ struct recorder *network_record(struct network *network, int *marks, GError **er
 bool network_run(struct network *network, GError **error)
 {
     struct recorder *recorder = network_record(network, NULL, error);
-    bool ok = recorder && run_recorder(recorder, error);
+    bool ok = recorder && recorder_run(recorder, error);
     recorder_free(&recorder);
     return ok;
 }
@@ -202,7 +196,7 @@ bool network_time(struct network *network, int runs, double quantile, double *us
     struct recorder *recorder = network_record(network, marks, error);
     bool ok = recorder != NULL;
     for (int run = -1; ok && run < runs; run++) { // run -1 warms up
-        ok = run_recorder(recorder, error);
+        ok = recorder_run(recorder, error);
         for (int i = 0; ok && run >= 0 && i < n; i++) {
             int64_t ns = recorder_elapsed_ns(recorder, marks[i], marks[i + 1]);
             samples[i * runs + run] = ns < 0 ? -1 : (double)ns / 1000.0;

@@ -13,8 +13,6 @@
 
 #define DEFAULT_QUEUE_DEPTH 2
 #define DEFAULT_TIMEOUT_MS 5000
-#define WARM_UP_TIMEOUT_MS                                                                         \
-    300000 // drivers that compile at the first dispatch take seconds, on busy machines minutes
 #define MAX_INPUT_SIDE 4096
 #define SMALL_PICTURE_BYTES (640 * 480 * 2)
 #define TUNE_LIMIT_S 30 // when asked for, and for all compilation
@@ -219,6 +217,8 @@ static bool build(EffdetEngine *engine, const EffdetEngineParams *params, GError
     if (!engine->device || !choose_half(engine->device, params->precision, &half, error)) {
         return false;
     }
+    engine->timeout_ms =
+        MAX(params->gpu_timeout_ms, (guint)(engine->device->patience_ns / 1000000));
     struct network_options options = {
         .half = half, .fuse = !params->no_fuse, .cpu_plan = engine->device->is_cpu};
     if (params->plan && !g_str_equal(params->plan, "auto")) {
@@ -259,7 +259,6 @@ EffdetEngine *effdet_engine_new(const EffdetEngineParams *params, GError **error
     EffdetEngine *engine = g_new0(EffdetEngine, 1);
     g_mutex_init(&engine->lock);
     g_cond_init(&engine->change);
-    engine->timeout_ms = WARM_UP_TIMEOUT_MS;
     if (!build(engine, params, error)) {
         effdet_engine_free(&engine);
         return NULL;

@@ -74,12 +74,6 @@ void effdet_engine_count(EffdetEngine *engine, int *barriers, int *submits)
     *submits = recorder_submits(recorder);
 }
 
-static bool run_once(struct recorder *recorder, GError **error)
-{
-    bool done;
-    return recorder_submit(recorder, error) && recorder_wait(recorder, UINT64_MAX, &done, error);
-}
-
 bool effdet_engine_time_dispatches(EffdetEngine *engine, int runs, double *us, GError **error)
 {
     return check_idle(engine, error) && network_time(&engine->network, runs, 0.5, us, error);
@@ -92,7 +86,7 @@ bool effdet_engine_time_network(EffdetEngine *engine, int runs, double *ms, GErr
     bool ok = recorder != NULL;
     for (int run = -1; ok && run < runs; run++) {
         gint64 start = g_get_monotonic_time();
-        ok = run_once(recorder, error);
+        ok = recorder_run(recorder, error);
         if (run >= 0) {
             ms[run] = (double)(g_get_monotonic_time() - start) / 1000.0;
         }

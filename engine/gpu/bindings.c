@@ -26,12 +26,14 @@ void bindings_reset(struct bindings *bindings)
 {
     struct device *device = bindings->device;
     for (guint i = 0; i < bindings->pools->len; i++) {
-        device->vk.vkDestroyDescriptorPool(
-            device->handle, g_array_index(bindings->pools, VkDescriptorPool, i), NULL);
+        DESTROY(device,
+                vkDestroyDescriptorPool(device->handle,
+                                        g_array_index(bindings->pools, VkDescriptorPool, i), NULL));
     }
     for (guint i = 0; i < bindings->views->len; i++) {
-        device->vk.vkDestroyBufferView(
-            device->handle, g_array_index(bindings->views, struct texel_view, i).handle, NULL);
+        DESTROY(device, vkDestroyBufferView(
+                            device->handle,
+                            g_array_index(bindings->views, struct texel_view, i).handle, NULL));
     }
     g_array_set_size(bindings->pools, 0);
     g_array_set_size(bindings->views, 0);

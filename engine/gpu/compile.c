@@ -52,13 +52,11 @@ static bool compile(struct recorder *recorder, const struct dispatch *dispatch, 
                     GError **error)
 {
     struct dispatch empty = *dispatch;
-    bool done = false;
     gint64 start = g_get_monotonic_time();
     empty.indirect = NULL;
     memset(empty.groups, 0, sizeof empty.groups);
     bool ok = recorder_begin(recorder, error) && recorder_dispatch(recorder, &empty, error) &&
-              recorder_end(recorder, error) && recorder_submit(recorder, error) &&
-              recorder_wait(recorder, UINT64_MAX, &done, error);
+              recorder_end(recorder, error) && recorder_run(recorder, error);
     *us = g_get_monotonic_time() - start;
     return ok;
 }

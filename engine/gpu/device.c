@@ -9,6 +9,9 @@
 #include "base/log.h"
 #include "effdet/effdet.h"
 
+#define LAST_WAIT_NS 1000000000 // for a device that did not answer in time
+#define MAX_TRIES 3             // of a wait for which memory lacks
+
 static GMutex shared_lock;
 static GPtrArray *shared; // of struct device with references > 0; guarded by shared_lock
 
@@ -205,7 +208,7 @@ error:
 static void destroy(struct device *device)
 {
     if (device->handle && device->vk.vkDestroyDevice) {
-        device->vk.vkDestroyDevice(device->handle, NULL);
+        DESTROY(device, vkDestroyDevice(device->handle, NULL));
     }
     if (device->queue_lock) {
         g_mutex_clear(device->queue_lock);
@@ -294,27 +297,27 @@ error:
     return NULL;
 }
 
-// clang-format off
-#define DESTROYING_FUNCTIONS(X)                                                                    \
-    X(vkDestroyInstance) X(vkDestroyDevice) X(vkDestroyBuffer) X(vkFreeMemory)                     \
-    X(vkDestroyBufferView) X(vkDestroyShaderModule) X(vkDestroyDescriptorSetLayout)                \
-    X(vkDestroyPipelineLayout) X(vkDestroyPipeline) X(vkDestroyPipelineCache)                      \
-    X(vkDestroyDescriptorPool) X(vkDestroyCommandPool) X(vkDestroyQueryPool) X(vkDestroyFence)
-// clang-format on
-
-static void keep(void)
-{
-}
-
 void device_abandon(struct device *device)
 {
-    log_warning("%s still works on a frame that took too long: its memory is not freed",
-                device->name);
     g_atomic_int_set(&device->lost, 1);
-    device->abandoned = true;
-#define X(name) device->vk.name = (PFN_##name)(void *)keep;
-    DESTROYING_FUNCTIONS(X)
-#undef X
+    if (g_atomic_int_compare_and_exchange(&device->abandoned, 0, 1)) {
+        log_warning("%s still works on a frame that took too long: its memory is not freed",
+                    device->name);
+    }
+}
+
+// A lost device says so at once; one that only seems to be lost, because a frame took too long, may
+// never.
+void device_settle(struct device *device, VkFence fence)
+{
+    VkResult result = VK_ERROR_OUT_OF_HOST_MEMORY;
+    for (int i = 0; i < MAX_TRIES && result < 0 && result != VK_ERROR_DEVICE_LOST; i++) {
+        uint64_t limit_ns = g_atomic_int_get(&device->lost) ? LAST_WAIT_NS : device->patience_ns;
+        result = device->vk.vkWaitForFences(device->handle, 1, &fence, VK_TRUE, limit_ns);
+    }
+    if (result != VK_SUCCESS && result != VK_ERROR_DEVICE_LOST) {
+        device_abandon(device);
+    }
 }
 
 void device_free(struct device **pointer)
@@ -379,7 +382,7 @@ bool device_error(struct device *device, VkResult result, const char *call, GErr
     for (size_t i = 0; i < G_N_ELEMENTS(result_table) && !row; i++) {
         row = result_table[i].result == result ? &result_table[i] : NULL;
     }
-    if (device && result == VK_ERROR_DEVICE_LOST) {
+    if (device && (result == VK_ERROR_DEVICE_LOST || result == VK_TIMEOUT)) {
         g_atomic_int_set(&device->lost, 1);
     }
     int length = (int)strcspn(call, "(");

@@ -34,7 +34,7 @@
     X(vkCmdDispatchIndirect) X(vkCmdPipelineBarrier) X(vkCmdCopyBuffer) X(vkCmdFillBuffer)         \
     X(vkCmdResetQueryPool) X(vkCmdWriteTimestamp) X(vkCreateQueryPool) X(vkDestroyQueryPool)       \
     X(vkGetQueryPoolResults) X(vkCreateFence) X(vkDestroyFence) X(vkResetFences)                   \
-    X(vkWaitForFences) X(vkQueueSubmit) X(vkQueueWaitIdle) X(vkResetCommandBuffer)
+    X(vkWaitForFences) X(vkQueueSubmit) X(vkResetCommandBuffer)
 // clang-format on
 
 struct vk_functions {
@@ -106,9 +106,10 @@ struct device {
     uint32_t subgroup_size, timestamp_bits;
     bool float16_extension; // float16 comes from VK_KHR_shader_float16_int8, not from 1.2
     bool address_extension; // address comes from VK_KHR_buffer_device_address, not from 1.2
-    bool abandoned;         // by device_abandon()
     int references;         // guarded by the lock of device.c
-    gint lost; // atomic latch: set once, then everything fails with EFFDET_ERROR_DEVICE_LOST
+    gint lost;      // atomic latch: set once, then everything fails with EFFDET_ERROR_DEVICE_LOST
+    gint abandoned; // atomic latch, by device_abandon()
+    uint64_t patience_ns; // nothing that was submitted takes longer, unless the device hangs
 };
 
 // spec: NULL or "auto", an index, a UUID (32 hex digits, dashes allowed) or a part of the name,
@@ -121,8 +122,17 @@ struct device *device_new(const char *spec, GError **error) WARN_UNUSED;
 struct device *device_new_alone(const struct device *same, GError **error) WARN_UNUSED;
 void device_free(struct device **device);
 // The device hangs: from here on nothing of it is destroyed or freed, not even by device_free(),
-// because it may be in use for ever. Makes what follows safe, and leaks it.
+// because it may be in use for ever: all who destroy do so by DESTROY(). Free-threaded.
 void device_abandon(struct device *device);
+// Before what a submission uses is destroyed: waits for its fence. A device that does not answer
+// even now is abandoned.
+void device_settle(struct device *device, VkFence fence);
+#define DESTROY(device, call)                                                                      \
+    do {                                                                                           \
+        if (!g_atomic_int_get(&(device)->abandoned)) {                                             \
+            (device)->vk.call;                                                                     \
+        }                                                                                          \
+    } while (0)
 // Sets *error from a failed VkResult: "vkX failed: VK_ERROR_...: what to do". Latches device loss.
 // Always returns false. Accepts a NULL device.
 bool device_error(struct device *device, VkResult result, const char *call, GError **error);

@@ -59,13 +59,13 @@ error:
 static void free_kernel(struct kernel *kernel, struct device *device)
 {
     if (kernel->pipeline) {
-        device->vk.vkDestroyPipeline(device->handle, kernel->pipeline, NULL);
+        DESTROY(device, vkDestroyPipeline(device->handle, kernel->pipeline, NULL));
     }
     if (kernel->layout) {
-        device->vk.vkDestroyPipelineLayout(device->handle, kernel->layout, NULL);
+        DESTROY(device, vkDestroyPipelineLayout(device->handle, kernel->layout, NULL));
     }
     if (kernel->set_layout) {
-        device->vk.vkDestroyDescriptorSetLayout(device->handle, kernel->set_layout, NULL);
+        DESTROY(device, vkDestroyDescriptorSetLayout(device->handle, kernel->set_layout, NULL));
     }
     g_free(kernel);
 }
@@ -89,7 +89,7 @@ void kernels_free(struct kernels **pointer)
     }
     g_ptr_array_unref(kernels->kernels);
     if (kernels->cache) {
-        device->vk.vkDestroyPipelineCache(device->handle, kernels->cache, NULL);
+        DESTROY(device, vkDestroyPipelineCache(device->handle, kernels->cache, NULL));
     }
     g_free(kernels);
 }
@@ -211,11 +211,11 @@ static bool make_pipeline(struct kernel *kernel, struct kernels *kernels, GError
     };
     VK(device,
        vkCreateComputePipelines(device->handle, kernels->cache, 1, &info, NULL, &kernel->pipeline));
-    device->vk.vkDestroyShaderModule(device->handle, module, NULL);
+    DESTROY(device, vkDestroyShaderModule(device->handle, module, NULL));
     return true;
 error:
     if (module) {
-        device->vk.vkDestroyShaderModule(device->handle, module, NULL);
+        DESTROY(device, vkDestroyShaderModule(device->handle, module, NULL));
     }
     g_prefix_error(error, "kernel %s: ", kernel->spirv->name);
     return false;

@@ -174,10 +174,10 @@ error:
 void loader_close(struct device *device)
 {
     if (device->instance && device->vk.vkDestroyInstance) {
-        device->vk.vkDestroyInstance(device->instance, NULL);
+        DESTROY(device, vkDestroyInstance(device->instance, NULL));
     }
     device->instance = VK_NULL_HANDLE;
-    if (device->loader) {
+    if (device->loader && !g_atomic_int_get(&device->abandoned)) {
         dlclose(device->loader);
     }
     device->loader = NULL;

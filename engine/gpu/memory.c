@@ -88,7 +88,7 @@ static VkResult allocate(struct buffer *buffer, const struct device *device,
             if (result == VK_SUCCESS) {
                 return VK_SUCCESS;
             }
-            device->vk.vkFreeMemory(device->handle, buffer->memory, NULL);
+            DESTROY(device, vkFreeMemory(device->handle, buffer->memory, NULL));
             buffer->memory = VK_NULL_HANDLE;
             buffer->map = NULL;
         }
@@ -165,10 +165,10 @@ error:
 void buffer_finish(struct buffer *buffer, struct device *device)
 {
     if (buffer->handle) {
-        device->vk.vkDestroyBuffer(device->handle, buffer->handle, NULL);
+        DESTROY(device, vkDestroyBuffer(device->handle, buffer->handle, NULL));
     }
     if (buffer->memory) { // unmaps as well
-        device->vk.vkFreeMemory(device->handle, buffer->memory, NULL);
+        DESTROY(device, vkFreeMemory(device->handle, buffer->memory, NULL));
     }
     *buffer = (struct buffer){0};
 }
@@ -235,10 +235,10 @@ struct transfer {
 static void transfer_finish(struct transfer *transfer, struct device *device)
 {
     if (transfer->fence) {
-        device->vk.vkDestroyFence(device->handle, transfer->fence, NULL);
+        DESTROY(device, vkDestroyFence(device->handle, transfer->fence, NULL));
     }
     if (transfer->pool) {
-        device->vk.vkDestroyCommandPool(device->handle, transfer->pool, NULL);
+        DESTROY(device, vkDestroyCommandPool(device->handle, transfer->pool, NULL));
     }
     buffer_finish(&transfer->staging, device);
 }
@@ -310,7 +310,13 @@ static bool transfer_copy(struct transfer *transfer, struct device *device, VkBu
     if (result != VK_SUCCESS) {
         return device_error(device, result, "vkQueueSubmit", error);
     }
-    VK(device, vkWaitForFences(device->handle, 1, &transfer->fence, VK_TRUE, UINT64_MAX));
+    result = device->vk.vkWaitForFences(device->handle, 1, &transfer->fence, VK_TRUE,
+                                        device->patience_ns);
+    if (result != VK_SUCCESS) {
+        device_error(device, result, "vkWaitForFences", error);
+        device_settle(device, transfer->fence);
+        return false;
+    }
     return true;
 error:
     return false;

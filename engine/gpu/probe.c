@@ -11,6 +11,9 @@
 #include "base/log.h"
 #include "effdet/effdet.h"
 
+#define GPU_PATIENCE_S 60
+#define CPU_PATIENCE_S 300 // the first dispatch compiles there: seconds, on busy machines minutes
+
 static const struct {
     const char *name;
     size_t offset;
@@ -234,6 +237,7 @@ static void read_properties(struct device *device, const VkExtensionProperties *
     memcpy(device->uuid, id.deviceUUID, VK_UUID_SIZE);
     memcpy(device->driver_uuid, id.driverUUID, VK_UUID_SIZE);
     device->is_cpu = device->properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
+    device->patience_ns = (device->is_cpu ? CPU_PATIENCE_S : GPU_PATIENCE_S) * UINT64_C(1000000000);
     device->subgroup_size = subgroup.subgroupSize;
     device->driver_text = make_driver_text(device);
     read_limits(device, maintenance.maxMemoryAllocationSize);

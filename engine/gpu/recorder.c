@@ -1,38 +1,14 @@
 // SPDX-FileCopyrightText: effdet contributors
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// Recording and submitting static command buffers. Which barriers are needed is decided in
-// hazards.c, descriptor sets are made in bindings.c.
-#include "gpu/recorder.h"
+// Recording static command buffers. Which barriers are needed is decided in hazards.c, descriptor
+// sets are made in bindings.c, submission is in submit.c.
+#include "gpu/recorder_private.h"
 
 #include <string.h>
 
 #include "effdet/effdet.h"
-#include "gpu/bindings.h"
-#include "gpu/hazards.h"
 
-#define SUBMIT_LIMIT_MS 50      // the strictest watchdogs reset a device after some hundreds
-#define LAST_WAIT_NS 1000000000 // for a device that did not answer in time
-#define MAX_TRIES 3             // of a wait for which memory lacks
-
-struct recorder {
-    struct device *device;
-    VkCommandPool pool;
-    GArray *pieces;           // VkCommandBuffer; kept to be recorded again
-    guint n_pieces;           // recorded
-    VkCommandBuffer commands; // the last of them
-    double piece_us, limit_us;
-    VkFence fence;
-    VkFence told_by; // the fence of the submission in flight: its own, or that of the last in it
-    VkQueryPool queries;
-    int max_timestamps, n_timestamps;
-    int n_barriers, n_dispatches;
-    bool barrier_after_all; // EFFDET_BARRIERS=all
-    bool recording;         // the last piece has begun and not ended
-    bool recorded, in_flight;
-    bool has_run; // as it is recorded now
-    struct hazards hazards;
-    struct bindings bindings;
-};
+#define SUBMIT_LIMIT_MS 50 // the strictest watchdogs reset a device after some hundreds
 
 // Milliseconds of a piece at most.
 static double submit_limit_ms(void)
@@ -108,26 +84,6 @@ struct recorder *recorder_new(struct device *device, int max_dispatches, int max
     return recorder;
 }
 
-// What a submission uses may be destroyed only when it is done. A lost device says so at once; one
-// that only seems to be lost, because a frame took too long, may never.
-void recorder_settle(struct recorder *recorder)
-{
-    struct device *device = recorder->device;
-    VkResult result = VK_ERROR_OUT_OF_HOST_MEMORY;
-    if (!recorder->in_flight || device->abandoned) {
-        return;
-    }
-    for (int i = 0; i < MAX_TRIES && result < 0 && result != VK_ERROR_DEVICE_LOST; i++) {
-        uint64_t limit_ns = g_atomic_int_get(&device->lost) ? LAST_WAIT_NS : UINT64_MAX;
-        result =
-            device->vk.vkWaitForFences(device->handle, 1, &recorder->told_by, VK_TRUE, limit_ns);
-    }
-    recorder->in_flight = false;
-    if (result != VK_SUCCESS && result != VK_ERROR_DEVICE_LOST) {
-        device_abandon(device);
-    }
-}
-
 void recorder_free(struct recorder **pointer)
 {
     struct recorder *recorder = pointer ? *pointer : NULL;
@@ -140,13 +96,13 @@ void recorder_free(struct recorder **pointer)
     bindings_finish(&recorder->bindings);
     hazards_finish(&recorder->hazards);
     if (recorder->queries) {
-        device->vk.vkDestroyQueryPool(device->handle, recorder->queries, NULL);
+        DESTROY(device, vkDestroyQueryPool(device->handle, recorder->queries, NULL));
     }
     if (recorder->fence) {
-        device->vk.vkDestroyFence(device->handle, recorder->fence, NULL);
+        DESTROY(device, vkDestroyFence(device->handle, recorder->fence, NULL));
     }
     if (recorder->pool) { // frees the command buffers as well
-        device->vk.vkDestroyCommandPool(device->handle, recorder->pool, NULL);
+        DESTROY(device, vkDestroyCommandPool(device->handle, recorder->pool, NULL));
     }
     g_array_unref(recorder->pieces);
     g_free(recorder);
@@ -341,127 +297,6 @@ int recorder_dispatches(const struct recorder *recorder)
 int recorder_submits(const struct recorder *recorder)
 {
     return (int)recorder->n_pieces;
-}
-
-static bool check_lost(struct device *device, const char *call, GError **error)
-{
-    return !g_atomic_int_get(&device->lost) ||
-           device_error(device, VK_ERROR_DEVICE_LOST, call, error);
-}
-
-// One call, as long as none is of several pieces: those are split so that no submission is long.
-static VkResult submit_at_once(struct recorder *const *recorders, int n, VkFence fence)
-{
-    struct device *device = recorders[0]->device;
-    VkSubmitInfo submits[RECORDER_MAX_BATCH];
-    for (int i = 0; i < n; i++) {
-        submits[i] = (VkSubmitInfo){
-            .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
-            .commandBufferCount = 1,
-            .pCommandBuffers = (const VkCommandBuffer *)(void *)recorders[i]->pieces->data,
-        };
-    }
-    return device->vk.vkQueueSubmit(device->queue, (uint32_t)n, submits, fence);
-}
-
-static VkResult submit_pieces(const struct recorder *recorder, VkFence fence, bool first)
-{
-    struct device *device = recorder->device;
-    VkResult result = VK_SUCCESS;
-    for (guint i = 0; i < recorder->n_pieces && result == VK_SUCCESS; i++) {
-        VkSubmitInfo submit = {
-            .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
-            .commandBufferCount = 1,
-            .pCommandBuffers = &g_array_index(recorder->pieces, VkCommandBuffer, i),
-        };
-        bool last = i + 1 == recorder->n_pieces;
-        result = device->vk.vkQueueSubmit(device->queue, 1, &submit, last ? fence : VK_NULL_HANDLE);
-        if (result != VK_SUCCESS && (i > 0 || !first)) { // no fence will tell of the others
-            device->vk.vkQueueWaitIdle(device->queue);
-        }
-    }
-    return result;
-}
-
-// The fence of the last tells that all are done. The lock is held throughout, because others may
-// use the same memory.
-static VkResult submit_all(struct recorder *const *recorders, int n, VkFence fence)
-{
-    struct device *device = recorders[0]->device;
-    VkResult result = VK_SUCCESS;
-    bool whole = true;
-    for (int i = 0; i < n; i++) {
-        whole = whole && recorders[i]->n_pieces == 1;
-    }
-    g_mutex_lock(device->queue_lock);
-    if (whole) {
-        result = submit_at_once(recorders, n, fence);
-    } else {
-        for (int i = 0; i < n && result == VK_SUCCESS; i++) {
-            result = submit_pieces(recorders[i], i + 1 == n ? fence : VK_NULL_HANDLE, i == 0);
-        }
-    }
-    g_mutex_unlock(device->queue_lock);
-    return result;
-}
-
-bool recorder_submit_batch(struct recorder *const *recorders, int n, GError **error)
-{
-    struct recorder *last = recorders[n - 1];
-    struct device *device = last->device;
-    for (int i = 0; i < n; i++) {
-        if (!recorders[i]->recorded || recorders[i]->in_flight) {
-            g_set_error(
-                error, EFFDET_ERROR, EFFDET_ERROR_FAILED,
-                recorders[i]->in_flight
-                    ? "a command buffer is in flight already: wait for it first"
-                    : "a command buffer that is not recorded to its end cannot be submitted");
-            return false;
-        }
-    }
-    if (!check_lost(device, "vkQueueSubmit", error)) {
-        return false;
-    }
-    VK(device, vkResetFences(device->handle, 1, &last->fence));
-    VkResult result = submit_all(recorders, n, last->fence);
-    if (result != VK_SUCCESS) {
-        return device_error(device, result, "vkQueueSubmit", error);
-    }
-    for (int i = 0; i < n; i++) {
-        recorders[i]->in_flight = true;
-        recorders[i]->told_by = last->fence;
-    }
-    return true;
-error:
-    return false;
-}
-
-bool recorder_submit(struct recorder *recorder, GError **error)
-{
-    return recorder_submit_batch(&recorder, 1, error);
-}
-
-bool recorder_wait(struct recorder *recorder, uint64_t timeout_ns, bool *done, GError **error)
-{
-    struct device *device = recorder->device;
-    *done = false;
-    if (!check_lost(device, "vkWaitForFences", error)) {
-        return false;
-    }
-    if (recorder->in_flight) {
-        VkResult result =
-            device->vk.vkWaitForFences(device->handle, 1, &recorder->told_by, VK_TRUE, timeout_ns);
-        if (result == VK_TIMEOUT) {
-            return true;
-        }
-        if (result != VK_SUCCESS) {
-            return device_error(device, result, "vkWaitForFences", error);
-        }
-        recorder->in_flight = false;
-        recorder->has_run = true;
-    }
-    *done = true;
-    return true;
 }
 
 int64_t recorder_elapsed_ns(struct recorder *recorder, int from, int to)

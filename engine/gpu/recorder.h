@@ -73,5 +73,7 @@ bool recorder_submit_batch(struct recorder *const *recorders, int n, GError **er
 // VK_ERROR: false with *error.
 bool recorder_wait(struct recorder *recorder, uint64_t timeout_ns, bool *done,
                    GError **error) WARN_UNUSED;
+// Submits, and waits until it is done; longer than the device's patience: a lost device.
+bool recorder_run(struct recorder *recorder, GError **error) WARN_UNUSED;
 // Nanoseconds between two timestamps of the finished submission; -1 without timestamps.
 int64_t recorder_elapsed_ns(struct recorder *recorder, int from, int to);

@@ -26,13 +26,15 @@ static bool has_fallback(const char *call)
     return g_strv_contains(calls, call);
 }
 
+static guint timeout_ms = 200;
+
 static EffdetEngine *make(GError **error)
 {
     EffdetEngineParams params = {.model = "lite0",
                                  .random_weights = TRUE,
                                  .input_width = 64,
                                  .input_height = 64,
-                                 .gpu_timeout_ms = 200,
+                                 .gpu_timeout_ms = timeout_ms,
                                  .tune = -1};
     return effdet_engine_new(&params, error);
 }
@@ -88,6 +90,10 @@ static bool run_frame(EffdetEngine *engine, guint side, GError **error)
         if (g_error_matches(first, EFFDET_ERROR, EFFDET_ERROR_OUT_OF_MEMORY)) {
             passing = g_steal_pointer(&first);
             status = step == 0 ? submit(engine, side, &first) : collect(engine, &first);
+            if (step == 1 && status == EFFDET_AGAIN) { // the frame went with the error
+                step = -1;
+                continue;
+            }
         }
         if (status != EFFDET_OK) {
             g_propagate_error(error, g_steal_pointer(&first));
@@ -230,6 +236,84 @@ static void test_hang(void)
     g_assert_true(live(&error));
 }
 
+// Before any frame was ever seen to finish.
+static void test_hang_at_start(void)
+{
+    g_autoptr(GError) error = NULL;
+    struct device *device = device_new(NULL, &error); // engines share it
+    g_assert_no_error(error);
+    device->patience_ns = 300 * 1000000;
+    fault->hang(true);
+    gint64 start_us = g_get_monotonic_time();
+    g_assert_null(make(&error));
+    gint64 took_ms = (g_get_monotonic_time() - start_us) / 1000;
+    g_assert_error(error, EFFDET_ERROR, EFFDET_ERROR_DEVICE_LOST);
+    g_assert_nonnull(strstr(error->message, device->name));
+    g_assert_cmpint(took_ms, >=, 300);
+    g_assert_cmpint(took_ms, <, 10000);
+    g_clear_error(&error);
+    device_free(&device);
+    fault->hang(false);
+    g_assert_true(live(&error));
+}
+
+// A frame of many submissions, one of which is refused: those before it run, and are waited for.
+static void test_pieces(void)
+{
+    g_autoptr(GError) error = NULL;
+    g_setenv("EFFDET_SUBMIT_MS", "0", TRUE);
+    fault->fake(-1); // what takes no time is not split
+    timeout_ms = 60000;
+    EffdetEngine *engine = make(&error);
+    g_assert_no_error(error);
+    g_assert_true(run_frame(engine, 64, &error)); // the first of its format
+    fault->reset_counts();
+    g_assert_true(run_frame(engine, 64, &error));
+    const unsigned n = fault->count("vkQueueSubmit");
+    g_assert_cmpuint(n, >, 20);
+    for (unsigned place = 1; place <= n; place += n / 5) {
+        g_autofree char *rule =
+            g_strdup_printf("vkQueueSubmit:%u:%d", place, (int)VK_ERROR_OUT_OF_DEVICE_MEMORY);
+        g_assert_true(fault->set(rule));
+        g_assert_true(run_frame(engine, 64, &error)); // the second try
+        g_assert_cmpuint(fault->injected(), ==, 1);
+        g_assert_error(passing, EFFDET_ERROR, EFFDET_ERROR_OUT_OF_MEMORY);
+        g_clear_error(&passing);
+    }
+    g_autofree char *rule = g_strdup_printf("vkQueueSubmit:%u:VK_ERROR_DEVICE_LOST", n / 2);
+    g_assert_true(fault->set(rule));
+    g_assert_false(run_frame(engine, 64, &error));
+    g_assert_error(error, EFFDET_ERROR, EFFDET_ERROR_DEVICE_LOST);
+    g_clear_error(&error);
+    fault->set(NULL);
+    effdet_engine_free(&engine);
+
+    // those before it never end
+    struct device *device = device_new(NULL, &error);
+    g_assert_no_error(error);
+    engine = make(&error);
+    g_assert_no_error(error);
+    device->patience_ns = 300 * 1000000;
+    g_assert_true(fault->set("vkQueueSubmit:3:VK_ERROR_OUT_OF_DEVICE_MEMORY"));
+    fault->hang(true);
+    gint64 start_us = g_get_monotonic_time();
+    g_assert_cmpint(submit(engine, 64, &error), ==, EFFDET_FAILED);
+    g_assert_error(error, EFFDET_ERROR, EFFDET_ERROR_OUT_OF_MEMORY);
+    g_clear_error(&error);
+    g_assert_cmpint(submit(engine, 64, &error), ==, EFFDET_FAILED);
+    g_assert_error(error, EFFDET_ERROR, EFFDET_ERROR_DEVICE_LOST);
+    g_clear_error(&error);
+    effdet_engine_free(&engine);
+    device_free(&device);
+    g_assert_cmpint(g_get_monotonic_time() - start_us, <, 5 * G_USEC_PER_SEC);
+    fault->hang(false);
+    fault->set(NULL);
+    g_unsetenv("EFFDET_SUBMIT_MS");
+    fault->fake(0);
+    timeout_ms = 200;
+    g_assert_true(live(&error));
+}
+
 // Lost in the middle: every frame in flight fails, at once, and a new engine works.
 static void test_lost(void)
 {
@@ -247,6 +331,7 @@ static void test_lost(void)
     }
     effdet_engine_free(&engine);
     fault->fake(0);
+    timeout_ms = 200;
     g_assert_true(live(&error));
 }
 
@@ -265,6 +350,8 @@ int main(int argc, char **argv)
     }
     if (!reason) {
         g_test_add_func("/fault/engine/hang", test_hang);
+        g_test_add_func("/fault/engine/hang-at-start", test_hang_at_start);
+        g_test_add_func("/fault/engine/pieces", test_pieces);
         g_test_add_func("/fault/engine/lost", test_lost);
     }
     return gpu_test_run();
