@@ -382,6 +382,96 @@ static void test_removal(void)
     }
 }
 
+// What came after the last flush, in the order of the segment's rate.
+typedef struct {
+    gdouble rate;
+    GstClockTime first, last;
+    guint n, unordered;
+    gint ended; // atomic
+} Arrival;
+
+static GstPadProbeReturn note_arrival(GstPad *pad, GstPadProbeInfo *info, gpointer data)
+{
+    Arrival *arrival = data;
+    const GstSegment *segment;
+
+    if (info->type & GST_PAD_PROBE_TYPE_BUFFER) {
+        GstClockTime pts = GST_BUFFER_PTS(GST_PAD_PROBE_INFO_BUFFER(info));
+
+        if (arrival->n++ == 0) {
+            arrival->first = pts;
+        } else if (arrival->rate > 0 ? pts <= arrival->last : pts >= arrival->last) {
+            arrival->unordered++;
+        }
+        arrival->last = pts;
+        return GST_PAD_PROBE_OK;
+    }
+    switch (GST_EVENT_TYPE(GST_PAD_PROBE_INFO_EVENT(info))) {
+    case GST_EVENT_SEGMENT:
+        gst_event_parse_segment(GST_PAD_PROBE_INFO_EVENT(info), &segment);
+        arrival->rate = segment->rate;
+        arrival->n = 0;
+        break;
+    case GST_EVENT_FLUSH_STOP:
+        g_atomic_int_set(&arrival->ended, FALSE);
+        break;
+    case GST_EVENT_EOS:
+        g_atomic_int_set(&arrival->ended, TRUE);
+        break;
+    default:
+        break;
+    }
+    return GST_PAD_PROBE_OK;
+}
+
+// Seeks of all kinds into a pipeline that plays, as fast as they go; the last plays one second.
+static void test_seeks(void)
+{
+    static const gdouble rates[] = {1, 0.5, 2, -1};
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GstElement) pipeline = NULL, out = NULL;
+    g_autoptr(GstPad) pad = NULL;
+    g_autoptr(GstBus) bus = NULL;
+    Arrival arrival = {.rate = 1};
+
+    fake_script(&(FakeScript){.completion_us = 200});
+    pipeline = gst_parse_launch(
+        "videotestsrc ! " FRAME_CAPS " ! effdet ! queue ! fakesink name=out sync=false", &error);
+    g_assert_no_error(error);
+    out = gst_bin_get_by_name(GST_BIN(pipeline), "out");
+    pad = gst_element_get_static_pad(out, "sink");
+    gst_pad_add_probe(pad,
+                      GST_PAD_PROBE_TYPE_BUFFER | GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM |
+                          GST_PAD_PROBE_TYPE_EVENT_FLUSH,
+                      note_arrival, &arrival, NULL);
+    bus = gst_element_get_bus(pipeline);
+    gst_element_set_state(pipeline, GST_STATE_PLAYING);
+    g_assert_cmpint(gst_element_get_state(pipeline, NULL, NULL, GST_CLOCK_TIME_NONE), ==,
+                    GST_STATE_CHANGE_SUCCESS);
+    for (guint i = 0; i < 200; i++) {
+        const gint flags[] = {GST_SEEK_FLAG_FLUSH, GST_SEEK_FLAG_FLUSH | GST_SEEK_FLAG_ACCURATE,
+                              GST_SEEK_FLAG_NONE, GST_SEEK_FLAG_FLUSH | GST_SEEK_FLAG_SEGMENT};
+        gint64 start = g_test_rand_int_range(0, 100) * GST_SECOND / 10;
+
+        g_assert_true(gst_element_seek(pipeline, rates[g_test_rand_int_range(0, 4)],
+                                       GST_FORMAT_TIME, (GstSeekFlags)flags[i % 4],
+                                       GST_SEEK_TYPE_SET, start, GST_SEEK_TYPE_SET,
+                                       start + GST_SECOND));
+        g_usleep((gulong)g_test_rand_int_range(0, 3000));
+    }
+    g_assert_true(gst_element_seek(pipeline, 1, GST_FORMAT_TIME,
+                                   GST_SEEK_FLAG_FLUSH | GST_SEEK_FLAG_ACCURATE, GST_SEEK_TYPE_SET,
+                                   2 * GST_SECOND, GST_SEEK_TYPE_SET, 3 * GST_SECOND));
+    fixture_wait_until(g_atomic_int_get(&arrival.ended));
+    g_assert_cmpuint(fixture_messages(bus, GST_MESSAGE_ERROR, NULL), ==, 0);
+    gst_element_set_state(pipeline, GST_STATE_NULL);
+    g_assert_cmpuint(arrival.unordered, ==, 0);
+    g_assert_cmpuint(arrival.n, ==, 25);
+    g_assert_cmpuint(arrival.first, ==, 2 * GST_SECOND);
+    g_assert_cmpuint(arrival.last, ==, 3 * GST_SECOND - FRAME_TIME);
+    g_assert_cmpuint(fake_log().n_alive, ==, 0);
+}
+
 int main(int argc, char **argv)
 {
     fixture_init(&argc, &argv);
@@ -393,5 +483,6 @@ int main(int argc, char **argv)
     g_test_add_func("/plugin/hammer/odd-buffers", test_odd_buffers);
     g_test_add_func("/plugin/hammer/restarts", test_restarts);
     g_test_add_func("/plugin/hammer/removal", test_removal);
+    g_test_add_func("/plugin/hammer/seeks", test_seeks);
     return fixture_run();
 }
