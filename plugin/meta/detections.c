@@ -6,6 +6,8 @@
 
 #include <gst/video/gstvideometa.h>
 
+#include "frame_meta.h"
+
 #ifdef HAVE_ANALYTICS
 #include <gst/analytics/analytics.h>
 #endif
@@ -40,6 +42,7 @@ static void read_roi(GstVideoRegionOfInterestMeta *roi, EffdetDetection *object)
 {
     const GstStructure *detection = gst_video_region_of_interest_meta_get_param(roi, "detection");
     const GstStructure *tracked = gst_video_region_of_interest_meta_get_param(roi, "object_id");
+    const gchar *label;
     gint track_id;
 
     *object = (EffdetDetection){.label = roi->roi_type,
@@ -56,25 +59,33 @@ static void read_roi(GstVideoRegionOfInterestMeta *roi, EffdetDetection *object)
     }
     if (tracked != NULL && gst_structure_get_int(tracked, "id", &track_id)) {
         object->track_id = track_id;
+        label = gst_structure_get_string(tracked, "label");
+        object->track_label = label != NULL ? g_quark_from_string(label) : 0;
     }
 }
 
 #ifdef HAVE_ANALYTICS
-static gint64 related_track(GstAnalyticsRelationMeta *relations, guint id)
+static void read_track(GstAnalyticsRelationMeta *relations, guint id, EffdetDetection *object)
 {
     gpointer state = NULL;
-    GstAnalyticsMtd track;
+    GstAnalyticsMtd track, vote;
     guint64 track_id;
     GstClockTime first_seen, last_seen;
     gboolean lost;
 
-    if (gst_analytics_relation_meta_get_direct_related(relations, id, GST_ANALYTICS_REL_TYPE_ANY,
-                                                       gst_analytics_tracking_mtd_get_mtd_type(),
-                                                       &state, &track) &&
-        gst_analytics_tracking_mtd_get_info(&track, &track_id, &first_seen, &last_seen, &lost)) {
-        return (gint64)track_id;
+    if (!gst_analytics_relation_meta_get_direct_related(relations, id, GST_ANALYTICS_REL_TYPE_ANY,
+                                                        gst_analytics_tracking_mtd_get_mtd_type(),
+                                                        &state, &track) ||
+        !gst_analytics_tracking_mtd_get_info(&track, &track_id, &first_seen, &last_seen, &lost)) {
+        return;
     }
-    return 0;
+    object->track_id = (gint64)track_id;
+    state = NULL;
+    if (gst_analytics_relation_meta_get_direct_related(
+            relations, gst_analytics_mtd_get_id(&track), GST_ANALYTICS_REL_TYPE_RELATE_TO,
+            gst_analytics_cls_mtd_get_mtd_type(), &state, &vote)) {
+        object->track_label = gst_analytics_cls_mtd_get_quark(&vote, 0);
+    }
 }
 
 static guint read_relations(GstBuffer *buffer, GArray *objects)
@@ -100,8 +111,8 @@ static guint read_relations(GstBuffer *buffer, GArray *objects)
                                   .y = y,
                                   .w = w,
                                   .h = h,
-                                  .id = (gint)id,
-                                  .track_id = related_track(relations, id)};
+                                  .id = (gint)id};
+        read_track(relations, id, &object);
         g_array_append_val(objects, object);
         n++;
     }
@@ -117,6 +128,7 @@ static guint read_relations(GstBuffer *buffer, GArray *objects)
 guint effdet_meta_read(GstBuffer *buffer, GArray *objects)
 {
     guint first = objects->len, n_relations = read_relations(buffer, objects);
+    const EffdetFrameMeta *frame = effdet_frame_meta_get(buffer);
     GstVideoRegionOfInterestMeta *roi;
     gpointer state = NULL;
 
@@ -137,7 +149,13 @@ guint effdet_meta_read(GstBuffer *buffer, GArray *objects)
         twin->label_id = object.label_id;
         if (twin->track_id == 0) {
             twin->track_id = object.track_id;
+            twin->track_label = object.track_label;
         }
+    }
+    for (guint i = first; i < objects->len; i++) {
+        EffdetDetection *object = &g_array_index(objects, EffdetDetection, i);
+
+        object->predicted = object->track_id > 0 && frame != NULL && !frame->inferred;
     }
     return objects->len - first;
 }
@@ -204,3 +222,83 @@ void effdet_meta_attach(GstBuffer *buffer, EffdetDetection *objects, guint n_obj
     }
 }
 #endif
+
+// ---- tracks ----
+
+static void set_roi_track(GstVideoRegionOfInterestMeta *roi, const EffdetDetection *object)
+{
+    GstStructure *tracked = gst_video_region_of_interest_meta_get_param(roi, "object_id");
+
+    if (tracked != NULL) {
+        roi->params = g_list_remove(roi->params, tracked);
+        gst_structure_free(tracked);
+    }
+    tracked = gst_structure_new("object_id", "id", G_TYPE_INT, (gint)object->track_id, NULL);
+    if (object->track_label != 0 && object->track_label != object->label) {
+        gst_structure_set(tracked, "label", G_TYPE_STRING, g_quark_to_string(object->track_label),
+                          NULL);
+    }
+    if (object->predicted) {
+        gst_structure_set(tracked, "predicted", G_TYPE_BOOLEAN, TRUE, NULL);
+    }
+    gst_video_region_of_interest_meta_add_param(roi, tracked);
+}
+
+#ifdef HAVE_ANALYTICS
+static void set_relation_track(GstBuffer *buffer, const EffdetDetection *object,
+                               GstClockTime first_seen, GstClockTime last_seen)
+{
+    GstAnalyticsRelationMeta *relations = gst_buffer_get_analytics_relation_meta(buffer);
+    const guint id = (guint)object->id;
+    gpointer state = NULL;
+    GstAnalyticsMtd od, other;
+    GstAnalyticsTrackingMtd track;
+    GstAnalyticsClsMtd vote;
+
+    if (relations == NULL ||
+        !gst_analytics_relation_meta_get_mtd(relations, id, gst_analytics_od_mtd_get_mtd_type(),
+                                             &od) ||
+        gst_analytics_od_mtd_get_obj_type(&od) != object->label) {
+        return;
+    }
+    while (gst_analytics_relation_meta_get_direct_related(relations, id, GST_ANALYTICS_REL_TYPE_ANY,
+                                                          gst_analytics_tracking_mtd_get_mtd_type(),
+                                                          &state, &other)) {
+        gst_analytics_relation_meta_set_relation(relations, GST_ANALYTICS_REL_TYPE_NONE, id,
+                                                 gst_analytics_mtd_get_id(&other));
+    }
+    if (!gst_analytics_relation_meta_add_tracking_mtd(relations, (guint64)object->track_id,
+                                                      first_seen, &track)) {
+        return;
+    }
+    gst_analytics_tracking_mtd_update_last_seen(&track, last_seen);
+    gst_analytics_relation_meta_set_relation(relations, GST_ANALYTICS_REL_TYPE_RELATE_TO, id,
+                                             gst_analytics_mtd_get_id((GstAnalyticsMtd *)&track));
+    if (object->track_label != 0 && object->track_label != object->label &&
+        gst_analytics_relation_meta_add_one_cls_mtd(relations, 1, object->track_label, &vote)) {
+        gst_analytics_relation_meta_set_relation(
+            relations, GST_ANALYTICS_REL_TYPE_RELATE_TO,
+            gst_analytics_mtd_get_id((GstAnalyticsMtd *)&track),
+            gst_analytics_mtd_get_id((GstAnalyticsMtd *)&vote));
+    }
+}
+#else
+static void set_relation_track(GstBuffer *buffer, const EffdetDetection *object,
+                               GstClockTime first_seen, GstClockTime last_seen)
+{
+}
+#endif
+
+void effdet_meta_set_track(GstBuffer *buffer, const EffdetDetection *object,
+                           GstClockTime first_seen, GstClockTime last_seen)
+{
+    GstVideoRegionOfInterestMeta *roi;
+    gpointer state = NULL;
+
+    while ((roi = next_roi(buffer, &state)) != NULL) {
+        if (roi->id == object->id && roi->roi_type == object->label) {
+            set_roi_track(roi, object);
+        }
+    }
+    set_relation_track(buffer, object, first_seen, last_seen);
+}

@@ -10,12 +10,14 @@ G_BEGIN_DECLS
 
 // One object on a buffer, whoever found it.
 typedef struct {
-    GQuark label;      // class name; 0 = unknown
-    gint label_id;     // class channel of the network, from 0; -1 = unknown
-    double confidence; // 0..1; negative = unknown (converters drop it from ROI metas)
-    double x, y, w, h; // pixels of the picture, top-left corner and size; may lie partly outside
-    gint id;           // of the metas on this buffer, equal in both; not stable between buffers
-    gint64 track_id;   // of a tracker, from 1; 0 = none
+    GQuark label;       // class name; 0 = unknown
+    gint label_id;      // class channel of the network, from 0; -1 = unknown
+    double confidence;  // 0..1; negative = unknown (converters drop it from ROI metas)
+    double x, y, w, h;  // pixels of the picture, top-left corner and size; may lie partly outside
+    gint id;            // of the metas on this buffer, equal in both; not stable between buffers
+    gint64 track_id;    // of a tracker, from 1; 0 = none
+    GQuark track_label; // what the tracker takes it for; 0 = as `label`, or none
+    gboolean predicted; // a tracker's estimate on a frame that was not looked at
 } EffdetDetection;
 
 // Appends every object of the buffer to the array (element type EffdetDetection) and returns how
@@ -28,5 +30,10 @@ guint effdet_meta_read(GstBuffer *buffer, GArray *objects);
 // there; without GstAnalytics they are always written.
 void effdet_meta_attach(GstBuffer *buffer, EffdetDetection *objects, guint n_objects, guint width,
                         guint height, gboolean with_roi);
+
+// Writes the object's track_id and track_label, in place of another tracker's, to the metas of an
+// object that was read from this writable buffer or attached to it. first_seen, last_seen: PTS.
+void effdet_meta_set_track(GstBuffer *buffer, const EffdetDetection *object,
+                           GstClockTime first_seen, GstClockTime last_seen);
 
 G_END_DECLS
