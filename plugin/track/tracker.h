@@ -57,11 +57,13 @@ void tracker_configure(struct tracker *tracker, const struct track_options *opti
 void tracker_reset(struct tracker *tracker, bool renumber);
 
 // A picture that was looked at; no detections are a result as well. time_s: any origin; it must not
-// be before the last call's (it is then taken as the same time). Memory is allocated while the
+// be before that of the last update (it is then taken as the same time), but may be before that of
+// tracker_predict(): results come late, and belong to the time of their picture. Memory is allocated while the
 // number of detections reaches a new maximum, never beyond.
 void tracker_update(struct tracker *tracker, double time_s, struct track_detection *detections,
                     size_t n);
-// A picture that was not looked at: tracks move on as predicted, none ends sooner for it.
+// A picture that was not looked at: where the tracks are by then. Changes nothing but what
+// tracker_tracks() says: the next update goes on from the last one.
 void tracker_predict(struct tracker *tracker, double time_s);
 
 // The tracks with a number: those seen in the last call, and those remembered. Valid until the next
