@@ -21,18 +21,23 @@ struct track_detection {
     uint32_t class_id; // any number; equal = same class
     // Out, by tracker_update(): the track that it belongs to, from 1; 0 = none.
     int64_t track_id;
-    uint32_t track_class; // what most of the track's detections were, by score; class_id without one
+    uint32_t
+        track_class; // what most of the track's detections were, by score; class_id without one
 };
 
 struct track_options {
-    double high_score;   // from here on a detection begins a track; 0..1, default 0.5
-    double low_score;    // from here on it continues one; 0..1, default 0.1
-    double min_overlap;  // intersection over union of a detection and a track's prediction that they
-                         // need at least to be the same; 0..1, default 0.2
-    double confirm_s;    // how long an object has to be seen before it gets its number; default 0.1
-    double memory_s;     // how long one that is not seen is remembered; default 1.5
-    bool across_classes; // a detection may continue a track of another class; default true
-    uint32_t max_tracks; // at a time; the ones longest unseen go first; default 512
+    double high_score;  // from here on a detection begins a track; 0..1, default 0.5
+    double low_score;   // from here on it continues one; 0..1, default 0.1
+    double min_overlap; // intersection over union of a detection and a track's prediction that they
+                        // need at least to be the same, where the filter is no reason to look
+                        // farther (new, fast or long unseen objects); 0..1, default 0.2
+    double confirm_s;   // how long an object has to be seen before it gets its number; default 0.1
+    double memory_s;    // how long one is remembered from the first picture on that was looked at
+                        // in vain; default 1.5
+    bool across_classes;  // a detection may continue a track of another class; default true
+    uint32_t max_tracks;  // at a time; the ones longest unseen go first; 1..65536, default 512
+    double width, height; // of the picture: unseen tracks end where they leave it; 0, the default,
+                          // is not known
 };
 
 // A track at the time of the last call.
@@ -40,7 +45,7 @@ struct track {
     int64_t id;
     struct track_box box; // where it was seen, or where it has to be by now
     uint32_t class_id;
-    double score;          // of its last detection
+    double score;           // of its last detection
     double first_s, last_s; // when it was first and last seen
     bool seen;              // in the last call; else `box` is a prediction
 };
@@ -58,8 +63,8 @@ void tracker_reset(struct tracker *tracker, bool renumber);
 
 // A picture that was looked at; no detections are a result as well. time_s: any origin; it must not
 // be before that of the last update (it is then taken as the same time), but may be before that of
-// tracker_predict(): results come late, and belong to the time of their picture. Memory is allocated while the
-// number of detections reaches a new maximum, never beyond.
+// tracker_predict(): results come late, and belong to the time of their picture. Memory is
+// allocated while the number of detections reaches a new maximum, never beyond.
 void tracker_update(struct tracker *tracker, double time_s, struct track_detection *detections,
                     size_t n);
 // A picture that was not looked at: where the tracks are by then. Changes nothing but what
