@@ -21,8 +21,8 @@ struct track_detection {
     uint32_t class_id; // any number; equal = same class
     // Out, by tracker_update(): the track that it belongs to, from 1; 0 = none.
     int64_t track_id;
-    uint32_t
-        track_class; // what most of the track's detections were, by score; class_id without one
+    // What most of the track's detections were, by score; class_id without a track.
+    uint32_t track_class;
 };
 
 struct track_options {
