@@ -9,14 +9,14 @@
 
 // Squared deviations beyond which the filter does not expect a detection: of the place (99 % of
 // what belongs together lies nearer) and of the extent.
-static const double place_gate = 9.2, extent_gate = 9.2;
+static const double place_gate = 9.2, extent_gate = 6.0;
 static const double farthest = 4.0; // sizes; the filter is asked no farther away than this
 // Parts of the cost. Overlap and deviation cost 1 and less, the rest is added.
 static const double overlap_share = 0.5;
 static const double class_cost = 0.1, tentative_cost = 0.1, missed_cost = 0.1;
 static const double missed_settles_s =
     0.5;                              // time without a sighting for the greater part of missed_cost
-static const double alone_cost = 1.3; // more than any pair costs
+static const double alone_cost = 1.1; // more than any pair costs
 
 static bool grow(void *array, size_t n, size_t size)
 {

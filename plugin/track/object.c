@@ -8,13 +8,13 @@
 
 // Standard deviations of a detection, as shares of the size: of a sure one, and what a score of 0
 // adds. Detectors place boxes to about a twentieth, and size them a bit worse.
-static const double place_noise = 0.05, extent_noise = 0.07, doubt_noise = 0.10;
+static const double place_noise = 0.05, extent_noise = 0.10, doubt_noise = 0.25;
 static const double pixel_noise = 0.3; // px; the grid
 // Root of the spectral density of the acceleration, sizes/s^1.5.
-static const double place_push = 1.0, extent_push = 0.3;
+static const double place_push = 1.0, extent_push = 0.2;
 // What is thinkable of an object that was seen once, sizes/s.
-static const double first_speed = 1.5, first_growth = 0.2;
-static const double growth_settles_s = 0.5; // nothing grows for long
+static const double first_speed = 2.5, first_growth = 0.2;
+static const double growth_settles_s = 0.3; // nothing grows for long
 static const double votes_settle_s = 2.0;
 static const double least_extent =
     0.3; // of the size when last seen; predictions stop shrinking there

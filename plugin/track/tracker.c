@@ -16,7 +16,7 @@
 #define MOST_TRACKS 65536
 
 static const double doubtful_overlap = 0.3; // doubtful detections need at least this much
-static const double doubtful_s = 0.3;       // and continue only what was seen within this
+static const double doubtful_s = 1.0;       // and continue only what was seen within this
 static const double same_overlap = 0.7;     // two boxes of one object, for instance of two classes
 
 struct tracker {
@@ -40,11 +40,11 @@ struct tracker {
 
 void track_options_init(struct track_options *options)
 {
-    *options = (struct track_options){.high_score = 0.5,
+    *options = (struct track_options){.high_score = 0.4,
                                       .low_score = 0.1,
-                                      .min_overlap = 0.2,
+                                      .min_overlap = 0.25,
                                       .confirm_s = 0.1,
-                                      .memory_s = 1.5,
+                                      .memory_s = 2,
                                       .across_classes = true,
                                       .max_tracks = 512};
 }

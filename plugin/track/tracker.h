@@ -26,14 +26,14 @@ struct track_detection {
 };
 
 struct track_options {
-    double high_score;  // from here on a detection begins a track; 0..1, default 0.5
+    double high_score;  // from here on a detection begins a track; 0..1, default 0.4
     double low_score;   // from here on it continues one; 0..1, default 0.1
     double min_overlap; // intersection over union of a detection and a track's prediction that they
                         // need at least to be the same, where the filter is no reason to look
-                        // farther (new, fast or long unseen objects); 0..1, default 0.2
+                        // farther (new, fast or long unseen objects); 0..1, default 0.25
     double confirm_s;   // how long an object has to be seen before it gets its number; default 0.1
     double memory_s;    // how long one is remembered from the first picture on that was looked at
-                        // in vain; default 1.5
+                        // in vain; default 2
     bool across_classes;  // a detection may continue a track of another class; default true
     uint32_t max_tracks;  // at a time; the ones longest unseen go first; 1..65536, default 512
     double width, height; // of the picture: unseen tracks end where they leave it; 0, the default,
