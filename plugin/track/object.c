@@ -13,7 +13,7 @@ static const double pixel_noise = 0.3; // px; the grid
 // Root of the spectral density of the acceleration, sizes/s^1.5.
 static const double place_push = 1.0, extent_push = 0.2;
 // What is thinkable of an object that was seen once, sizes/s.
-static const double first_speed = 2.5, first_growth = 0.2;
+static const double first_speed = 6.0, first_growth = 0.2;
 static const double growth_settles_s = 0.3; // nothing grows for long
 static const double votes_settle_s = 2.0;
 static const double least_extent =
