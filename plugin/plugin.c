@@ -6,6 +6,7 @@
 
 #include "detector/gsteffdet.h"
 #include "overlay/overlay.h"
+#include "track/gsteffdettrack.h"
 
 static gboolean plugin_init(GstPlugin *plugin)
 {
@@ -14,6 +15,7 @@ static gboolean plugin_init(GstPlugin *plugin)
     registered |= GST_ELEMENT_REGISTER(effdet, plugin);
     registered |= GST_ELEMENT_REGISTER(effdetoverlay, plugin);
     registered |= GST_ELEMENT_REGISTER(overlay, plugin);
+    registered |= GST_ELEMENT_REGISTER(effdettrack, plugin);
     return registered;
 }
 

@@ -4,6 +4,7 @@
 // changed while playing. The meaning of each is for people to compare.
 #include "fixture.h"
 #include "overlay/overlay.h"
+#include "track/gsteffdettrack.h"
 
 #include <string.h>
 
@@ -49,6 +50,18 @@ static gchar *default_text(GParamSpec *spec)
     }
     if (G_IS_PARAM_SPEC_DOUBLE(spec)) {
         return g_strdup_printf("%g", g_value_get_double(value));
+    }
+    if (G_IS_PARAM_SPEC_FLAGS(spec)) {
+        const GFlagsClass *flags = G_PARAM_SPEC_FLAGS(spec)->flags_class;
+        g_autoptr(GString) text = g_string_new(NULL);
+
+        for (guint i = 0; i < flags->n_values; i++) {
+            if ((g_value_get_flags(value) & flags->values[i].value) != 0) {
+                g_string_append_printf(text, "%s%s", text->len == 0 ? "" : "+",
+                                       flags->values[i].value_nick);
+            }
+        }
+        return g_strdup_printf("`%s`", text->str);
     }
     return g_strdup("");
 }
@@ -102,11 +115,18 @@ static void test_overlay(void)
     compare("effdetoverlay", "### Properties of `overlay`", FALSE);
 }
 
+static void test_track(void)
+{
+    compare("effdettrack", "### Properties of `effdettrack`", TRUE);
+}
+
 int main(int argc, char **argv)
 {
     fixture_init(&argc, &argv);
     g_assert_true(GST_ELEMENT_REGISTER(effdetoverlay, NULL));
+    g_assert_true(GST_ELEMENT_REGISTER(effdettrack, NULL));
     g_test_add_func("/readme/effdet", test_effdet);
     g_test_add_func("/readme/overlay", test_overlay);
+    g_test_add_func("/readme/track", test_track);
     return fixture_run();
 }

@@ -1,0 +1,32 @@
+// SPDX-FileCopyrightText: effdet contributors
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// The properties of `effdettrack`: specifications, and the values behind them.
+#pragma once
+
+#include <gst/gst.h>
+
+#include "tracker.h"
+
+G_BEGIN_DECLS
+
+// What ends every track (GstEffdetTrack:reset).
+typedef enum {
+    EFFDET_TRACK_RESET_STREAM_START = 1 << 0,
+    EFFDET_TRACK_RESET_FLUSH = 1 << 1,
+    EFFDET_TRACK_RESET_DISCONT = 1 << 2,
+} EffdetTrackReset;
+
+GType effdet_track_reset_get_type(void);
+
+typedef struct {
+    struct track_options options;
+    EffdetTrackReset reset;
+} TrackSettings;
+
+void track_settings_init(TrackSettings *settings); // the defaults
+void track_settings_install(GObjectClass *klass);
+// FALSE: there is no such property. The caller locks.
+gboolean track_settings_set(TrackSettings *settings, guint id, const GValue *value);
+gboolean track_settings_get(const TrackSettings *settings, guint id, GValue *value);
+
+G_END_DECLS
