@@ -1,0 +1,64 @@
+# SPDX-FileCopyrightText: effdet contributors
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""examples/watch.py as its users run it, as TAP: on the bundled clip, in which one person goes and comes back."""
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import traceback
+
+SCRIPT = os.path.join(os.environ['EFFDET_SOURCE_DIR'], 'examples', 'watch.py')
+
+
+def run(*arguments, **environment):
+    return subprocess.run([sys.executable, SCRIPT, *arguments], env=dict(os.environ, **environment), text=True, timeout=240,
+                          capture_output=True, check=False)
+
+
+def people_come_and_go():
+    with tempfile.TemporaryDirectory() as folder:
+        done = run('--interval', '5', '--save', folder)
+        assert done.returncode == 0 and not done.stderr, done
+        new = re.findall(r'^([\d.]+) s: new #(\d+) person (0\.\d+) at (\d+),(\d+) (\d+)x(\d+)$', done.stdout, re.M)
+        spans = re.findall(r'^#(\d+) person: ([\d.]+) s to ([\d.]+) s$', done.stdout, re.M)
+        assert 2 <= len(new) <= 4 and len(spans) == len(new), done.stdout
+        assert [int(row[1]) for row in new] == list(range(1, len(new) + 1)), done.stdout
+        assert float(new[0][0]) < 2 and float(spans[0][2]) < 9, done.stdout
+        assert float(spans[-1][2]) > 20, done.stdout
+        assert sorted(os.listdir(folder)) == sorted(f'person-{row[1]}.png' for row in new)
+        for name in os.listdir(folder):
+            with open(os.path.join(folder, name), 'rb') as file:
+                assert file.read(8) == b'\x89PNG\r\n\x1a\n', name
+
+
+def what_fails_says_so():
+    for arguments, environment, wanted in (
+            (['/no/such.mkv'], {}, 'source: Resource not found'),
+            (['--model', 'none of them'], {}, 'detector: unknown model "none of them"'),
+            ([], {'GST_PLUGIN_PATH': '/nowhere', 'GST_REGISTRY': os.environ['GST_REGISTRY'] + '.none'}, 'no element "effdet"')):
+        done = run(*arguments, **environment)
+        assert done.returncode == 1 and wanted in done.stderr and 'Traceback' not in done.stderr, done
+    assert run('--save', '/no/such/folder').returncode == 2
+
+
+def main():
+    tests = [people_come_and_go, what_fails_says_so]
+    print(f'1..{len(tests)}')
+    try:
+        import gi  # noqa: F401
+    except ImportError:
+        for number, test in enumerate(tests, 1):
+            print(f'ok {number} /examples/watch/{test.__name__} # SKIP no PyGObject (Debian: python3-gi)')
+        return
+    for number, test in enumerate(tests, 1):
+        try:
+            test()
+            print(f'ok {number} /examples/watch/{test.__name__}')
+        except Exception:
+            print('# ' + traceback.format_exc().replace('\n', '\n# '))
+            print(f'not ok {number} /examples/watch/{test.__name__}')
+
+
+if __name__ == '__main__':
+    main()
