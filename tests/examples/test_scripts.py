@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: effdet contributors
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""examples/watch.py as its users run it, as TAP: on the bundled clip, in which one person goes and comes back."""
+"""examples/watch.py and examples/mosaic as their users run them, as TAP: on the bundled clip, in which one person goes and comes back."""
 import os
 import re
 import subprocess
@@ -8,7 +8,8 @@ import sys
 import tempfile
 import traceback
 
-SCRIPT = os.path.join(os.environ['EFFDET_SOURCE_DIR'], 'examples', 'watch.py')
+EXAMPLES = os.path.join(os.environ['EFFDET_SOURCE_DIR'], 'examples')
+SCRIPT = os.path.join(EXAMPLES, 'watch.py')
 
 
 def run(*arguments, **environment):
@@ -42,22 +43,39 @@ def what_fails_says_so():
     assert run('--save', '/no/such/folder').returncode == 2
 
 
+def mosaic(*arguments):
+    return subprocess.run([os.path.join(EXAMPLES, 'mosaic'), *arguments], text=True, timeout=240, capture_output=True, check=False)
+
+
+def a_mosaic_is_recorded():
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, 'mosaic.mkv')
+        done = mosaic('--output', path, '--tile', '160x90', '--seconds', '10', *[os.path.join(EXAMPLES, 'media', 'one-person.mkv')] * 3)
+        assert done.returncode == 0, done
+        caps = subprocess.run(['gst-launch-1.0', '-v', 'filesrc', f'location={path}', '!', 'matroskademux', '!', 'jpegdec', '!', 'fakesink'],
+                              text=True, timeout=60, capture_output=True, check=True).stdout
+        assert re.search(r'fakesink.*width=\(int\)320, height=\(int\)180', caps), caps
+    for arguments in (['/no/such.mkv'], ['--tile', '640'], ['--columns', '0'], ['--what'], ['--seconds']):
+        done = mosaic(*arguments)
+        assert done.returncode == 2 and done.stderr.startswith('error: ') and done.stderr.count('\n') == 1, done
+
+
 def main():
-    tests = [people_come_and_go, what_fails_says_so]
+    tests = [people_come_and_go, what_fails_says_so, a_mosaic_is_recorded]
     print(f'1..{len(tests)}')
     try:
         import gi  # noqa: F401
     except ImportError:
         for number, test in enumerate(tests, 1):
-            print(f'ok {number} /examples/watch/{test.__name__} # SKIP no PyGObject (Debian: python3-gi)')
+            print(f'ok {number} /examples/{test.__name__} # SKIP no PyGObject (Debian: python3-gi)')
         return
     for number, test in enumerate(tests, 1):
         try:
             test()
-            print(f'ok {number} /examples/watch/{test.__name__}')
+            print(f'ok {number} /examples/{test.__name__}')
         except Exception:
             print('# ' + traceback.format_exc().replace('\n', '\n# '))
-            print(f'not ok {number} /examples/watch/{test.__name__}')
+            print(f'not ok {number} /examples/{test.__name__}')
 
 
 if __name__ == '__main__':
