@@ -7,6 +7,7 @@
 #include "detector/gsteffdet.h"
 #include "overlay/overlay.h"
 #include "track/gsteffdettrack.h"
+#include "zones/gsteffdetzones.h"
 
 static gboolean plugin_init(GstPlugin *plugin)
 {
@@ -16,6 +17,7 @@ static gboolean plugin_init(GstPlugin *plugin)
     registered |= GST_ELEMENT_REGISTER(effdetoverlay, plugin);
     registered |= GST_ELEMENT_REGISTER(overlay, plugin);
     registered |= GST_ELEMENT_REGISTER(effdettrack, plugin);
+    registered |= GST_ELEMENT_REGISTER(effdetzones, plugin);
     return registered;
 }
 

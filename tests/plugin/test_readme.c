@@ -5,6 +5,7 @@
 #include "fixture.h"
 #include "overlay/overlay.h"
 #include "track/gsteffdettrack.h"
+#include "zones/gsteffdetzones.h"
 
 #include <string.h>
 
@@ -120,13 +121,20 @@ static void test_track(void)
     compare("effdettrack", "### Properties of `effdettrack`", TRUE);
 }
 
+static void test_zones(void)
+{
+    compare("effdetzones", "### Properties of `effdetzones`", TRUE);
+}
+
 int main(int argc, char **argv)
 {
     fixture_init(&argc, &argv);
     g_assert_true(GST_ELEMENT_REGISTER(effdetoverlay, NULL));
     g_assert_true(GST_ELEMENT_REGISTER(effdettrack, NULL));
+    g_assert_true(GST_ELEMENT_REGISTER(effdetzones, NULL));
     g_test_add_func("/readme/effdet", test_effdet);
     g_test_add_func("/readme/overlay", test_overlay);
     g_test_add_func("/readme/track", test_track);
+    g_test_add_func("/readme/zones", test_zones);
     return fixture_run();
 }
