@@ -50,14 +50,18 @@ typedef enum { ANCHOR_BOTTOM_CENTRE, ANCHOR_CENTRE } Anchor;
 struct _GstEffdetZones {
     GstBaseTransform parent;
 
-    // Under the object lock. Of text and file at most one is set: what is in force, or will be.
-    gchar *text, *file;
+    // Taken before the object lock, from reading a configuration until it is put.
+    GMutex config_lock;
     gboolean started;
+
+    // Under the object lock; text and file are written under config_lock, too. At most one of them
+    // is set: what is in force, or will be.
+    gchar *text, *file;
     ZonesConfig *pending; // for the next frame; NULL = no change
     Anchor anchor;
     guint debounce_ms, lost_ms;
 
-    GMutex core_lock; // `core`, which only the streaming thread changes
+    GMutex core_lock; // guards `core`, which only the streaming thread changes
     Zones *core;
 
     // Of the streaming thread.
@@ -127,60 +131,53 @@ static void change_config(GstEffdetZones *self, const gchar *text, const gchar *
 {
     g_autoptr(GError) error = NULL;
     ZonesConfig *config = NULL;
-    gboolean started;
+    gboolean ok = TRUE;
 
-    GST_OBJECT_LOCK(self);
-    started = self->started;
-    GST_OBJECT_UNLOCK(self);
-    if (started && (config = read_config(text, file, &error)) == NULL) {
+    g_mutex_lock(&self->config_lock);
+    if (self->started) {
+        config = read_config(text, file, &error);
+        ok = config != NULL;
+    }
+    if (ok) {
+        put_config(self, g_strdup(text), g_strdup(file), config);
+    }
+    g_mutex_unlock(&self->config_lock);
+    if (!ok) {
         GST_ELEMENT_WARNING(self, RESOURCE, SETTINGS,
                             ("The new zones are not used: %s", error->message),
                             ("those before them stay in force"));
-        return;
     }
-    put_config(self, g_strdup(text), g_strdup(file), config);
 }
 
 static gboolean gst_effdet_zones_start(GstBaseTransform *transform)
 {
     GstEffdetZones *self = GST_EFFDET_ZONES(transform);
     g_autoptr(GError) error = NULL;
-    g_autofree gchar *text = NULL, *file = NULL;
     ZonesConfig *config;
 
-    GST_OBJECT_LOCK(self);
-    self->started = TRUE; // what is set from here on replaces what is read below
-    text = g_strdup(self->text);
-    file = g_strdup(self->file);
-    GST_OBJECT_UNLOCK(self);
-    config = read_config(text, file, &error);
+    g_mutex_lock(&self->config_lock);
+    config = read_config(self->text, self->file, &error);
+    if (config != NULL) {
+        put_config(self, g_strdup(self->text), g_strdup(self->file), config);
+        self->started = TRUE;
+    }
+    g_mutex_unlock(&self->config_lock);
     if (config == NULL) {
-        GST_OBJECT_LOCK(self);
-        self->started = FALSE;
-        GST_OBJECT_UNLOCK(self);
         GST_ELEMENT_ERROR(self, RESOURCE, SETTINGS, ("The zones are bad: %s", error->message),
                           (NULL));
         return FALSE;
     }
-    GST_OBJECT_LOCK(self);
-    if (self->pending == NULL) {
-        self->pending = g_steal_pointer(&config);
-    }
-    GST_OBJECT_UNLOCK(self);
-    zones_config_free(config);
     return TRUE;
 }
 
 static gboolean gst_effdet_zones_stop(GstBaseTransform *transform)
 {
     GstEffdetZones *self = GST_EFFDET_ZONES(transform);
-    ZonesConfig *pending;
 
-    GST_OBJECT_LOCK(self);
+    g_mutex_lock(&self->config_lock);
     self->started = FALSE;
-    pending = g_steal_pointer(&self->pending);
-    GST_OBJECT_UNLOCK(self);
-    zones_config_free(pending);
+    put_config(self, g_strdup(self->text), g_strdup(self->file), NULL);
+    g_mutex_unlock(&self->config_lock);
     g_mutex_lock(&self->core_lock);
     zones_reset(self->core, TRUE);
     zones_set_config(self->core, NULL);
@@ -375,6 +372,7 @@ static void gst_effdet_zones_finalize(GObject *object)
     put_config(self, NULL, NULL, NULL);
     zones_free(self->core);
     g_mutex_clear(&self->core_lock);
+    g_mutex_clear(&self->config_lock);
     g_array_unref(self->read);
     g_array_unref(self->found);
     g_array_unref(self->events);
@@ -386,6 +384,7 @@ static void gst_effdet_zones_init(GstEffdetZones *self)
     self->debounce_ms = DEFAULT_DEBOUNCE_MS;
     self->lost_ms = DEFAULT_LOST_MS;
     g_mutex_init(&self->core_lock);
+    g_mutex_init(&self->config_lock);
     self->core = zones_new();
     self->read = g_array_new(FALSE, FALSE, sizeof(EffdetDetection));
     self->found = g_array_new(FALSE, FALSE, sizeof(ZonesObject));
