@@ -390,7 +390,6 @@ static void gst_effdet_zones_init(GstEffdetZones *self)
     self->found = g_array_new(FALSE, FALSE, sizeof(ZonesObject));
     self->events = g_array_new(FALSE, FALSE, sizeof(ZonesEvent));
     gst_base_transform_set_in_place(GST_BASE_TRANSFORM(self), TRUE);
-    gst_base_transform_set_gap_aware(GST_BASE_TRANSFORM(self), TRUE);
 }
 
 static void install_properties(GObjectClass *object_class)

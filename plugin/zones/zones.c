@@ -438,7 +438,6 @@ void zones_reset(Zones *self, gboolean counts_too)
         memset(self->areas, 0, sizeof(self->areas));
         memset(self->lines, 0, sizeof(self->lines));
     }
-    self->last_pts_ns = ZONES_NO_TIME;
 }
 
 ZonesCounts zones_area_counts(const Zones *self, guint n)
