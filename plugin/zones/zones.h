@@ -79,9 +79,9 @@ const ZonesConfig *zones_get_config(const Zones *self); // never NULL
 void zones_reset(Zones *self, gboolean counts_too);
 
 // Takes a frame's objects and appends what happened to the events (element type ZonesEvent). A
-// change of side counts once it has lasted for debounce_ns. Time is the sum of steps forward of the
-// PTS: a step back is none, and nothing is known from before twice. A track leaves when it is
-// missing for lost_ns after the first frame looked at without it.
+// change of side counts once it has lasted for debounce_ns. Time is the sum of the PTS's steps
+// forward; a step back adds nothing. A track leaves when it is missing for lost_ns after the first
+// frame looked at without it.
 void zones_observe(Zones *self, const ZonesFrame *frame, ZonesObject *objects, guint n_objects,
                    GArray *events);
 
