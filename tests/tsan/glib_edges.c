@@ -37,6 +37,7 @@ static void release(gpointer address)
 // Constructors of libraries that come earlier lock too.
 #define CALL(name) (real_##name != NULL ? real_##name : (find_##name(), real_##name))
 
+#undef g_once_init_enter
 #undef g_once_init_leave
 
 REAL(void, g_mutex_lock, GMutex *)
@@ -83,7 +84,19 @@ gboolean g_cond_wait_until(GCond *cond, GMutex *mutex, gint64 end_us)
     return signalled;
 }
 
-// The reader's half is an atomic load of the place, inlined into its caller.
+// The reader's half is an atomic load of the place, inlined into its caller, or what waits here
+// while another thread is at it.
+REAL(gboolean, g_once_init_enter, volatile void *)
+gboolean(g_once_init_enter)(volatile void *place)
+{
+    gboolean first = CALL(g_once_init_enter)(place);
+
+    if (!first) {
+        acquire((gpointer)place);
+    }
+    return first;
+}
+
 REAL(void, g_once_init_leave, volatile void *, gsize)
 void(g_once_init_leave)(volatile void *place, gsize value)
 {

@@ -25,6 +25,7 @@ static gint *made_once(void)
     if (g_once_init_enter(&place)) {
         gint *made = g_new0(gint, 1);
 
+        g_usleep(1000); // the other thread comes and waits
         *made = 7;
         g_once_init_leave(&place, (gsize)made);
     }
