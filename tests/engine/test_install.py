@@ -132,9 +132,9 @@ def gstreamer(tree):
     text = run('gst-inspect-1.0', 'effdet', environment=tree.environment)
     if tree.file('libgsteffdet.so') not in text:
         raise Lack(f'another plugin was found: {text}')
-    for element in ('effdetoverlay', 'overlay', 'effdettrack'):
+    for element in ('effdetoverlay', 'overlay', 'effdettrack', 'effdetzones'):
         run('gst-inspect-1.0', element, environment=tree.environment)
-    run('gst-launch-1.0', '-q', 'videotestsrc', 'num-buffers=1', '!', 'effdet', '!', 'effdettrack', '!', 'overlay', '!', 'fakesink', environment=tree.environment)
+    run('gst-launch-1.0', '-q', 'videotestsrc', 'num-buffers=1', '!', 'effdet', '!', 'effdettrack', '!', 'effdetzones', '!', 'overlay', '!', 'fakesink', environment=tree.environment)
 
 
 def devenv(tree):
@@ -148,7 +148,7 @@ def devenv(tree):
     models = run('meson', 'devenv', '-C', BUILD, 'effdet', 'models', environment=environment)
     if SOURCE not in models:
         raise Lack(f'the model of the source tree was not found: {models}')
-    run('meson', 'devenv', '-C', BUILD, 'gst-launch-1.0', '-q', 'videotestsrc', 'num-buffers=1', '!', 'effdet', '!', 'effdettrack', '!', 'overlay', '!', 'fakesink',
+    run('meson', 'devenv', '-C', BUILD, 'gst-launch-1.0', '-q', 'videotestsrc', 'num-buffers=1', '!', 'effdet', '!', 'effdettrack', '!', 'effdetzones', '!', 'overlay', '!', 'fakesink',
         environment=environment)
 
 
