@@ -13,10 +13,8 @@ static const double place_gate = 9.2, extent_gate = 6.0;
 static const double farthest = 4.0; // sizes; the filter is asked no farther away than this
 // Parts of the cost. Overlap and deviation cost 1 and less, the rest is added.
 static const double overlap_share = 0.5;
-static const double class_cost = 0.1, tentative_cost = 0.1, missed_cost = 0.1;
-static const double missed_settles_s =
-    0.5;                              // time without a sighting for the greater part of missed_cost
-static const double alone_cost = 1.1; // more than any pair costs
+static const double class_cost = 0.1, tentative_cost = 0.3, missed_cost = 0.2;
+static const double alone_cost = 1.3; // pairs that cost more are none
 
 static bool grow(void *array, size_t n, size_t size)
 {
@@ -134,9 +132,8 @@ static void row_init(struct row *r, const struct object *o, const struct match_r
     r->reach_x = rules->by_motion ? fmin(sqrt(variance[OBJECT_CX] * place_gate), most) : 0;
     r->reach_y = rules->by_motion ? fmin(sqrt(variance[OBJECT_CY] * place_gate), most) : 0;
     r->added_cost = o->id ? 0 : tentative_cost;
-    if (o->missed) {
-        r->added_cost += missed_cost * (1 - exp((o->last_s - rules->time_s) / missed_settles_s));
-    }
+    // One that is seen keeps its detections from one that would take every other of them.
+    r->added_cost += missed_cost * (1 - fmin(o->presence + o->presence_gain, 1));
     r->class_id = o->votes[0].class_id;
 }
 

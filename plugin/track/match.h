@@ -11,7 +11,6 @@
 #define MATCH_PAIRS 24 // possible detections of one object that are looked at, the best ones
 
 struct match_rules {
-    double time_s;
     double min_overlap;
     bool by_motion; // a detection that the filter expects needs no overlap
     bool across_classes;

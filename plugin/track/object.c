@@ -15,7 +15,7 @@ static const double place_push = 1.0, extent_push = 0.2;
 // What is thinkable of an object that was seen once, sizes/s.
 static const double first_speed = 6.0, first_growth = 0.2;
 static const double growth_settles_s = 0.3; // nothing grows for long
-static const double votes_settle_s = 2.0;
+static const double votes_settle_s = 2.0, presence_settles_s = 0.3;
 static const double least_extent =
     0.3; // of the size when last seen; predictions stop shrinking there
 
@@ -24,6 +24,7 @@ void object_step_init(struct object_step *step, double dt_s)
     kalman_step_init(&step->place, dt_s, INFINITY);
     kalman_step_init(&step->extent, dt_s, growth_settles_s);
     step->votes = exp(-dt_s / votes_settle_s);
+    step->presence = exp(-dt_s / presence_settles_s);
 }
 
 double object_noise(const struct object *o, enum object_axis axis, double score)
@@ -70,7 +71,8 @@ void object_begin(struct object *o, const struct track_detection *detection, dou
                          .first_s = time_s,
                          .last_s = time_s,
                          .looks = 1,
-                         .sightings = 1};
+                         .sightings = 1,
+                         .presence = 1};
     measure(z, box);
     for (int i = 0; i < OBJECT_AXES; i++) {
         double speed = (i < OBJECT_W ? first_speed : first_growth) * o->size;
@@ -100,6 +102,8 @@ void object_predict(struct object *o, const struct object_step *step)
     for (int i = 0; i < OBJECT_VOTES; i++) {
         o->votes[i].weight *= step->votes;
     }
+    o->presence *= step->presence;
+    o->presence_gain = 1 - step->presence;
 }
 
 void object_see(struct object *o, const struct track_detection *detection, double time_s)
@@ -117,6 +121,7 @@ void object_see(struct object *o, const struct track_detection *detection, doubl
     o->missed = false;
     o->looks++;
     o->sightings++;
+    o->presence += o->presence_gain;
     vote(o, detection->class_id, detection->score);
 }
 

@@ -26,13 +26,15 @@ struct object {
     double missed_s; // first look in vain since it was last seen
     bool missed;     // whether there was one
     uint32_t looks, sightings;
+    double presence;      // of the looks of the last third of a second, the share that showed it
+    double presence_gain; // what a sighting now adds to that
     struct object_vote votes[OBJECT_VOTES]; // the heaviest first
 };
 
 // One step of all objects over a time.
 struct object_step {
     struct kalman_step place, extent;
-    double votes; // what is left of them
+    double votes, presence; // what is left of them
 };
 
 void object_step_init(struct object_step *step, double dt_s);

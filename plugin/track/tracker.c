@@ -180,8 +180,7 @@ static void pass(struct tracker *tracker, const struct match_rules *rules, doubl
 static void associate(struct tracker *tracker, size_t n)
 {
     const struct track_options *options = &tracker->options;
-    struct match_rules rules = {.time_s = tracker->time_s,
-                                .min_overlap = options->min_overlap,
+    struct match_rules rules = {.min_overlap = options->min_overlap,
                                 .by_motion = true,
                                 .across_classes = options->across_classes};
     for (size_t i = 0; i < tracker->n_objects; i++) {
