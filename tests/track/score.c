@@ -10,7 +10,7 @@
 // Counts of pairs of a truth's and a result's identity, and all identities in the order they come.
 struct tally {
     GHashTable *truth_index, *result_index; // id → index + 1
-    GHashTable *together;                   // index << 32 | index → frames + 1
+    GHashTable *together;                   // index << 16 | index → frames + 1
     GArray *last;                           // guint: of each truth, its last result's index + 1
     struct assignment solver;
     GArray *starts, *pairs, *column_of;
@@ -65,7 +65,7 @@ static void match_frame(struct tally *t, const struct mot_row *truth, guint n_tr
             }
             struct assignment_pair pair = {k, (1 - same) - (result == last ? 1e6 : 0)};
             g_array_append_val(t->pairs, pair);
-            gpointer key = GSIZE_TO_POINTER((gsize)known << 32 | result);
+            gpointer key = GSIZE_TO_POINTER((gsize)known << 16 | result);
             guint frames = GPOINTER_TO_UINT(g_hash_table_lookup(t->together, key));
             g_hash_table_insert(t->together, key, GUINT_TO_POINTER(frames + 1));
         }
@@ -89,12 +89,13 @@ static void match_frame(struct tally *t, const struct mot_row *truth, guint n_tr
 static guint identify(struct tally *t)
 {
     guint n = g_hash_table_size(t->truth_index), columns = g_hash_table_size(t->result_index);
+    g_assert_cmpuint(columns, <, 1 << 16);
     g_array_set_size(t->starts, 0);
     g_array_set_size(t->pairs, 0);
     for (guint truth = 1; truth <= n; truth++) {
         g_array_append_val(t->starts, t->pairs->len);
         for (guint result = 1; result <= columns; result++) {
-            gpointer key = GSIZE_TO_POINTER((gsize)truth << 32 | result);
+            gpointer key = GSIZE_TO_POINTER((gsize)truth << 16 | result);
             guint frames = GPOINTER_TO_UINT(g_hash_table_lookup(t->together, key));
             struct assignment_pair pair = {result - 1, -(double)frames};
             if (frames) {

@@ -164,7 +164,7 @@ static double visibility(const struct scene *s, const struct body *b, struct tra
     int n = 0;
     for (int i = 0; i < GRID * GRID; i++) {
         double x = box.x + box.w * (i % GRID + 0.5) / GRID;
-        double y = box.y + box.h * (i / GRID + 0.5) / GRID; // NOLINT: whole rows
+        double y = box.y + box.h * ((int)(i / GRID) + 0.5) / GRID;
         gboolean hidden = x < 0 || y < 0 || x > WORLD_WIDTH || y > WORLD_HEIGHT;
         for (int k = 0; k < s->n_pillars && !hidden; k++) {
             hidden = covers(&s->pillars[k], x, y);
