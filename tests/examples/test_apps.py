@@ -1,6 +1,7 @@
 # SPDX-FileCopyrightText: effdet contributors
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""examples/watch.py and examples/mosaic as their users run them, as TAP: on the bundled clip, in which one person goes and comes back."""
+"""watch.py, mosaic and people-counter of examples/ as their users run them, as TAP: on the bundled clip, in which one person goes and comes
+back."""
 import os
 import re
 import subprocess
@@ -60,8 +61,24 @@ def a_mosaic_is_recorded():
         assert done.returncode == 2 and done.stderr.startswith('error: ') and done.stderr.count('\n') == 1, done
 
 
+def people_are_counted():
+    counter = sys.argv[1]
+    done = subprocess.run([counter], text=True, timeout=240, capture_output=True, check=False)
+    assert done.returncode == 0 and not done.stderr, done
+    events = re.findall(r'^([\d.]+) s: person #\d+ (enters|leaves) (left|right) half: (\d) inside, (\d) entered, (\d) left$', done.stdout, re.M)
+    assert events[0][1:] == ('enters', 'right', '1', '1', '0') and float(events[0][0]) < 2, done.stdout
+    assert events[1][1:] == ('leaves', 'right', '0', '1', '1') and 6 < float(events[1][0]) < 12, done.stdout
+    for half in ('left', 'right'):
+        last = [event for event in events if event[2] == half][-1]
+        assert int(last[3]) == int(last[4]) - int(last[5]), done.stdout
+    assert re.search(r'^1[2-5]\.\d+ s: person #\d+ crosses middle, forward: 1 forward, 0 backward$', done.stdout, re.M), done.stdout
+    for arguments, status in ((['/no/such.mkv'], 1), (['--zones', '/no/such.json'], 1), (['--interval', '0'], 2), (['a', 'b'], 2)):
+        done = subprocess.run([counter, *arguments], text=True, timeout=60, capture_output=True, check=False)
+        assert done.returncode == status and done.stderr.startswith('people-counter: ') and done.stderr.count('\n') == 1, done
+
+
 def main():
-    tests = [people_come_and_go, what_fails_says_so, a_mosaic_is_recorded]
+    tests = [people_come_and_go, what_fails_says_so, a_mosaic_is_recorded, people_are_counted]
     print(f'1..{len(tests)}')
     try:
         import gi  # noqa: F401
