@@ -64,21 +64,29 @@ void canvas_set_downstream_draws(Canvas *canvas, gboolean draws)
     }
 }
 
-void canvas_set_font(Canvas *canvas, const gchar *font, guint font_px)
+void canvas_apply(Canvas *canvas, const OverlaySettings *settings)
 {
-    g_free(canvas->font);
-    canvas->font = g_strdup(font);
-    canvas->font_px = font_px;
-    g_clear_pointer(&canvas->labels, label_cache_free);
-}
+    LabelFormat *label_format;
+    gchar *why = NULL;
 
-void canvas_set_style(Canvas *canvas, guint line_px, gboolean labels, gboolean confidence)
-{
-    guint px = line_px > 0 ? line_px : layout_auto_line_px((guint)canvas->style.height);
-
-    canvas->style.line_px = (gint)px;
-    canvas->style.labels = labels;
-    canvas->style.confidence = confidence;
+    if (g_strcmp0(canvas->font, settings->font) != 0 || canvas->font_px != settings->font_px) {
+        g_free(canvas->font);
+        canvas->font = g_strdup(settings->font);
+        canvas->font_px = settings->font_px;
+        g_clear_pointer(&canvas->labels, label_cache_free);
+    }
+    label_format = label_format_new(settings->label_format, &why);
+    if (label_format == NULL) {
+        g_critical("label format '%s': %s", settings->label_format, why);
+        g_free(why);
+    } else {
+        label_format_free(canvas->label_format);
+        canvas->label_format = label_format;
+    }
+    canvas->line_px = settings->line_px;
+    canvas->style.labels = settings->labels;
+    canvas->style.confidence = settings->confidence;
+    canvas->style.label_format = canvas->label_format;
 }
 
 static void make_labels(Canvas *canvas)
@@ -165,6 +173,9 @@ gboolean canvas_draw(Canvas *canvas, GstBuffer *buffer, const GArray *objects, g
     if (canvas->labels == NULL) {
         make_labels(canvas);
     }
+    canvas->style.line_px =
+        (gint)(canvas->line_px > 0 ? canvas->line_px
+                                   : layout_auto_line_px((guint)canvas->style.height));
     label_cache_trim(canvas->labels);
     layout_objects(canvas->shapes, objects, &canvas->style, canvas->labels);
     return canvas->shapes->len == 0 || draw_shapes(canvas, buffer, alpha);
@@ -175,4 +186,5 @@ void canvas_finish(Canvas *canvas)
     g_clear_pointer(&canvas->labels, label_cache_free);
     g_clear_pointer(&canvas->shapes, g_array_unref);
     g_clear_pointer(&canvas->font, g_free);
+    g_clear_pointer(&canvas->label_format, label_format_free);
 }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "layout.h"
+#include "settings.h"
 
 G_BEGIN_DECLS
 
@@ -27,7 +28,8 @@ typedef struct {
     LabelCache *labels; // made at the first drawing after a change of caps or font
     GArray *shapes;
     gchar *font;
-    guint font_px;
+    guint font_px, line_px; // 0 = from the height of the frame
+    LabelFormat *label_format;
 } Canvas;
 
 // FALSE if the caps have no size. Formats and memory that nobody can draw into are no error here.
@@ -36,11 +38,8 @@ gboolean canvas_set_caps(Canvas *canvas, const GstCaps *caps) G_GNUC_WARN_UNUSED
 // Downstream's word on whether it draws compositions; counts where our own code cannot draw.
 void canvas_set_downstream_draws(Canvas *canvas, gboolean draws);
 
-// A Pango description without size; 0 px = from the height of the frame.
-void canvas_set_font(Canvas *canvas, const gchar *font, guint font_px);
-
-// 0 px = from the height of the frame.
-void canvas_set_style(Canvas *canvas, guint line_px, gboolean labels, gboolean confidence);
+// How it looks from now on. To be called before the first drawing.
+void canvas_apply(Canvas *canvas, const OverlaySettings *settings);
 
 // Draws objects (element type EffdetDetection) on a writable buffer; FALSE if its memory cannot be
 // mapped. Not to be called in CANVAS_NEVER.

@@ -4,7 +4,6 @@
 #include "layout.h"
 
 #include <math.h>
-#include <string.h>
 
 guint layout_auto_line_px(guint frame_height)
 {
@@ -76,31 +75,6 @@ static void add_outline(GArray *shapes, const Rect *box, guint ink, const Layout
     add_rect(shapes, ink, right, box->y + line_y, box->x + box->w - right, inner_h);
 }
 
-// "person 87 % #4" as far as its parts are known and wanted.
-static void describe(gchar *text, gsize size, const EffdetDetection *object,
-                     const LayoutStyle *style)
-{
-    gsize used = 0;
-
-    text[0] = '\0';
-    if (object->label != 0) {
-        used = g_strlcpy(text, g_quark_to_string(object->label), size);
-    } else if (object->label_id >= 0) {
-        used = (gsize)g_snprintf(text, size, "class %d", object->label_id);
-    }
-    used = MIN(used, size - 1);
-    if (style->confidence && object->confidence >= 0.0) {
-        gint percent = (gint)(MIN(object->confidence, 1.0) * 100.0 + 0.5);
-        used +=
-            (gsize)g_snprintf(text + used, size - used, "%s%d %%", used > 0 ? " " : "", percent);
-        used = MIN(used, size - 1);
-    }
-    if (object->track_id > 0) {
-        g_snprintf(text + used, size - used, "%s#%" G_GINT64_FORMAT, used > 0 ? " " : "",
-                   object->track_id);
-    }
-}
-
 // On top of the box, or inside it where there is no room above.
 static void add_text(GArray *shapes, const Rect *box, const EffdetDetection *object,
                      const LayoutStyle *style, LabelCache *cache)
@@ -109,7 +83,7 @@ static void add_text(GArray *shapes, const Rect *box, const EffdetDetection *obj
     gchar text[160];
     gint x, y;
 
-    describe(text, sizeof text, object, style);
+    label_format_write(style->label_format, object, style->confidence, text, sizeof text);
     if (text[0] == '\0') {
         return;
     }

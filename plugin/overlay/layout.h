@@ -3,6 +3,7 @@
 // Which rectangles and texts a set of detections becomes. Knows sizes and no pixels.
 #pragma once
 
+#include "label_format.h"
 #include "labels.h"
 
 G_BEGIN_DECLS
@@ -19,7 +20,8 @@ typedef struct {
     gint grid_x, grid_y; // every edge lies on a multiple of these, or on the frame's border
     gint line_px;        // thickness of a box
     gboolean labels;     // texts at all
-    gboolean confidence; // "person 87 %" instead of "person"
+    gboolean confidence; // as a field of the texts
+    const LabelFormat *label_format;
 } LayoutStyle;
 
 // Thickness and text size that read well on a frame of that height.

@@ -20,37 +20,19 @@
 #include "overlay.h"
 
 #include "canvas.h"
-#include "meta/detections.h"
 #include "meta/frame_meta.h"
 
 GST_DEBUG_CATEGORY_STATIC(overlay_debug);
 #define GST_CAT_DEFAULT overlay_debug
 
 #define DIMMED (RASTER_OPAQUE / 2)
-#define DEFAULT_HOLD_MS 500
-#define DEFAULT_FONT "Sans Bold"
-
-enum {
-    PROP_HOLD = 1,
-    PROP_LINE_WIDTH,
-    PROP_FONT,
-    PROP_FONT_SIZE,
-    PROP_LABELS,
-    PROP_CONFIDENCE,
-};
-
-// What a user may change at any time.
-typedef struct {
-    guint hold_ms, line_px, font_px; // line and font: 0 = from the frame's height
-    gchar *font;
-    gboolean labels, confidence;
-} Settings;
-
 struct _GstEffdetOverlay {
     GstBaseTransform parent;
 
-    Settings settings;     // under the object lock
-    gboolean font_changed; // under the object lock
+    // Under the object lock.
+    OverlaySettings settings;
+    gboolean settings_changed; // since the streaming thread looked
+    gchar *objection;          // to a value that came before there was a bus
 
     // Of the streaming thread.
     Canvas canvas;
@@ -150,16 +132,19 @@ static const GArray *objects_for(GstEffdetOverlay *self, GstBuffer *buffer, guin
     return self->objects;
 }
 
-static void apply_settings(GstEffdetOverlay *self)
+// Returns hold_ms.
+static guint apply_settings(GstEffdetOverlay *self)
 {
+    guint hold_ms;
+
     GST_OBJECT_LOCK(self);
-    if (self->font_changed) {
-        canvas_set_font(&self->canvas, self->settings.font, self->settings.font_px);
-        self->font_changed = FALSE;
+    hold_ms = self->settings.hold_ms;
+    if (self->settings_changed) {
+        canvas_apply(&self->canvas, &self->settings);
+        self->settings_changed = FALSE;
     }
-    canvas_set_style(&self->canvas, self->settings.line_px, self->settings.labels,
-                     self->settings.confidence);
     GST_OBJECT_UNLOCK(self);
+    return hold_ms;
 }
 
 static void warn_once(GstEffdetOverlay *self)
@@ -178,12 +163,9 @@ static GstFlowReturn gst_effdet_overlay_transform_ip(GstBaseTransform *transform
 {
     GstEffdetOverlay *self = GST_EFFDET_OVERLAY(transform);
     const GArray *objects;
-    guint hold_ms, alpha;
+    guint alpha;
 
-    GST_OBJECT_LOCK(self);
-    hold_ms = self->settings.hold_ms;
-    GST_OBJECT_UNLOCK(self);
-    objects = objects_for(self, buffer, hold_ms, &alpha);
+    objects = objects_for(self, buffer, apply_settings(self), &alpha);
     if (objects->len == 0 || GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_GAP)) {
         return GST_FLOW_OK;
     }
@@ -194,7 +176,6 @@ static GstFlowReturn gst_effdet_overlay_transform_ip(GstBaseTransform *transform
         warn_once(self);
         return GST_FLOW_OK;
     }
-    apply_settings(self);
     if (!canvas_draw(&self->canvas, buffer, objects, alpha)) {
         GST_ELEMENT_ERROR(self, RESOURCE, WRITE, ("Cannot draw into a video frame."),
                           ("its memory of %" G_GSIZE_FORMAT
@@ -222,80 +203,81 @@ static gboolean gst_effdet_overlay_sink_event(GstBaseTransform *transform, GstEv
     return GST_BASE_TRANSFORM_CLASS(gst_effdet_overlay_parent_class)->sink_event(transform, event);
 }
 
+static void post_objection(GstEffdetOverlay *self, const gchar *why)
+{
+    GST_ELEMENT_WARNING(self, LIBRARY, SETTINGS, ("A property keeps its value."), ("%s", why));
+}
+
+static gboolean gst_effdet_overlay_start(GstBaseTransform *transform)
+{
+    GstEffdetOverlay *self = GST_EFFDET_OVERLAY(transform);
+    g_autofree gchar *why = NULL;
+
+    GST_OBJECT_LOCK(self);
+    why = g_steal_pointer(&self->objection);
+    GST_OBJECT_UNLOCK(self);
+    if (why != NULL) {
+        post_objection(self, why);
+    }
+    return TRUE;
+}
+
 static gboolean gst_effdet_overlay_stop(GstBaseTransform *transform)
 {
     forget(GST_EFFDET_OVERLAY(transform));
     return TRUE;
 }
 
+// An element that a command line has just made has no bus: what is to be said waits for the start.
+static void object_to(GstEffdetOverlay *self, const gchar *property, const gchar *why)
+{
+    g_autofree gchar *text = g_strdup_printf("%s: %s", property, why);
+    gboolean heard;
+
+    GST_OBJECT_LOCK(self);
+    heard = GST_ELEMENT_BUS(self) != NULL;
+    if (!heard) {
+        g_free(self->objection);
+        self->objection = g_steal_pointer(&text);
+    }
+    GST_OBJECT_UNLOCK(self);
+    if (heard) {
+        post_objection(self, text);
+    }
+}
+
 static void gst_effdet_overlay_set_property(GObject *object, guint id, const GValue *value,
                                             GParamSpec *spec)
 {
     GstEffdetOverlay *self = GST_EFFDET_OVERLAY(object);
-    Settings *settings = &self->settings;
+    g_autofree gchar *why = overlay_settings_objection(value, spec);
+    gboolean known;
 
+    if (why != NULL) {
+        object_to(self, spec->name, why);
+        return;
+    }
     GST_OBJECT_LOCK(self);
-    switch (id) {
-    case PROP_HOLD:
-        settings->hold_ms = g_value_get_uint(value);
-        break;
-    case PROP_LINE_WIDTH:
-        settings->line_px = g_value_get_uint(value);
-        break;
-    case PROP_FONT:
-        g_free(settings->font);
-        settings->font = g_value_dup_string(value);
-        if (settings->font == NULL) {
-            settings->font = g_strdup(DEFAULT_FONT);
-        }
-        self->font_changed = TRUE;
-        break;
-    case PROP_FONT_SIZE:
-        settings->font_px = g_value_get_uint(value);
-        self->font_changed = TRUE;
-        break;
-    case PROP_LABELS:
-        settings->labels = g_value_get_boolean(value);
-        break;
-    case PROP_CONFIDENCE:
-        settings->confidence = g_value_get_boolean(value);
-        break;
-    default:
+    known = overlay_settings_set(&self->settings, value, spec);
+    self->settings_changed = TRUE;
+    GST_OBJECT_UNLOCK(self);
+    if (!known) {
         G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, spec);
     }
-    GST_OBJECT_UNLOCK(self);
 }
 
 static void gst_effdet_overlay_get_property(GObject *object, guint id, GValue *value,
                                             GParamSpec *spec)
 {
     GstEffdetOverlay *self = GST_EFFDET_OVERLAY(object);
-    const Settings *settings = &self->settings;
+    gboolean known;
 
     GST_OBJECT_LOCK(self);
-    switch (id) {
-    case PROP_HOLD:
-        g_value_set_uint(value, settings->hold_ms);
-        break;
-    case PROP_LINE_WIDTH:
-        g_value_set_uint(value, settings->line_px);
-        break;
-    case PROP_FONT:
-        g_value_set_string(value, settings->font);
-        break;
-    case PROP_FONT_SIZE:
-        g_value_set_uint(value, settings->font_px);
-        break;
-    case PROP_LABELS:
-        g_value_set_boolean(value, settings->labels);
-        break;
-    case PROP_CONFIDENCE:
-        g_value_set_boolean(value, settings->confidence);
-        break;
-    default:
+    known = overlay_settings_get(&self->settings, value, spec);
+    GST_OBJECT_UNLOCK(self);
+    if (!known) {
         G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, spec);
     }
-    GST_OBJECT_UNLOCK(self);
 }
 
 static void gst_effdet_overlay_finalize(GObject *object)
@@ -305,57 +287,19 @@ static void gst_effdet_overlay_finalize(GObject *object)
     canvas_finish(&self->canvas);
     g_array_unref(self->objects);
     g_array_unref(self->last);
-    g_free(self->settings.font);
+    overlay_settings_finish(&self->settings);
+    g_free(self->objection);
     G_OBJECT_CLASS(gst_effdet_overlay_parent_class)->finalize(object);
 }
 
 static void gst_effdet_overlay_init(GstEffdetOverlay *self)
 {
-    self->settings = (Settings){
-        .hold_ms = DEFAULT_HOLD_MS,
-        .font = g_strdup(DEFAULT_FONT),
-        .labels = TRUE,
-        .confidence = TRUE,
-    };
+    overlay_settings_init(&self->settings, G_OBJECT_GET_CLASS(self));
+    self->settings_changed = TRUE;
     self->objects = g_array_new(FALSE, FALSE, sizeof(EffdetDetection));
     self->last = g_array_new(FALSE, FALSE, sizeof(EffdetDetection));
-    self->font_changed = TRUE;
     self->last_pts = GST_CLOCK_TIME_NONE;
     gst_base_transform_set_in_place(GST_BASE_TRANSFORM(self), TRUE);
-}
-
-static void install_properties(GObjectClass *object_class)
-{
-    const GParamFlags flags =
-        G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING;
-
-    g_object_class_install_property(
-        object_class, PROP_HOLD,
-        g_param_spec_uint("hold", "Hold",
-                          "How long the last objects are shown, dimmed, on frames that effdet did "
-                          "not look at (ms; 0 = not at all)",
-                          0, 60000, DEFAULT_HOLD_MS, flags));
-    g_object_class_install_property(
-        object_class, PROP_LINE_WIDTH,
-        g_param_spec_uint("line-width", "Line width",
-                          "Thickness of the boxes (pixels; 0 = from the frame's height)", 0, 100, 0,
-                          flags));
-    g_object_class_install_property(
-        object_class, PROP_FONT,
-        g_param_spec_string("font", "Font", "Pango description of the font, without a size",
-                            DEFAULT_FONT, flags));
-    g_object_class_install_property(
-        object_class, PROP_FONT_SIZE,
-        g_param_spec_uint("font-size", "Font size",
-                          "Size of the text (pixels; 0 = from the frame's height)", 0, 500, 0,
-                          flags));
-    g_object_class_install_property(
-        object_class, PROP_LABELS,
-        g_param_spec_boolean("labels", "Labels", "Write a text at each box", TRUE, flags));
-    g_object_class_install_property(object_class, PROP_CONFIDENCE,
-                                    g_param_spec_boolean("confidence", "Confidence",
-                                                         "Write the confidence behind the label",
-                                                         TRUE, flags));
 }
 
 static void gst_effdet_overlay_class_init(GstEffdetOverlayClass *klass)
@@ -367,7 +311,7 @@ static void gst_effdet_overlay_class_init(GstEffdetOverlayClass *klass)
     object_class->set_property = gst_effdet_overlay_set_property;
     object_class->get_property = gst_effdet_overlay_get_property;
     object_class->finalize = gst_effdet_overlay_finalize;
-    install_properties(object_class);
+    overlay_settings_install(object_class);
 
     gst_element_class_set_static_metadata(element_class, "Detection overlay", "Filter/Effect/Video",
                                           "Draws boxes and labels of detected objects",
@@ -377,6 +321,7 @@ static void gst_effdet_overlay_class_init(GstEffdetOverlayClass *klass)
 
     transform_class->set_caps = GST_DEBUG_FUNCPTR(gst_effdet_overlay_set_caps);
     transform_class->sink_event = GST_DEBUG_FUNCPTR(gst_effdet_overlay_sink_event);
+    transform_class->start = GST_DEBUG_FUNCPTR(gst_effdet_overlay_start);
     transform_class->stop = GST_DEBUG_FUNCPTR(gst_effdet_overlay_stop);
     transform_class->transform_ip = GST_DEBUG_FUNCPTR(gst_effdet_overlay_transform_ip);
     transform_class->propose_allocation = GST_DEBUG_FUNCPTR(gst_effdet_overlay_propose_allocation);

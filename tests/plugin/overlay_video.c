@@ -72,8 +72,9 @@ GstBuffer *overlay_noise(const GstVideoInfo *info, guint pad)
     return buffer;
 }
 
-void overlay_add_object(GstBuffer *buffer, const gchar *label, gint label_id, gdouble confidence,
-                        gdouble x, gdouble y, gdouble w, gdouble h)
+GstVideoRegionOfInterestMeta *overlay_add_object(GstBuffer *buffer, const gchar *label,
+                                                 gint label_id, gdouble confidence, gdouble x,
+                                                 gdouble y, gdouble w, gdouble h)
 {
     GstVideoRegionOfInterestMeta *roi = gst_buffer_add_video_region_of_interest_meta(
         buffer, label, (guint)x, (guint)y, (guint)w, (guint)h);
@@ -82,6 +83,17 @@ void overlay_add_object(GstBuffer *buffer, const gchar *label, gint label_id, gd
     gst_video_region_of_interest_meta_add_param(
         roi, gst_structure_new("detection", "confidence", G_TYPE_DOUBLE, confidence, "label_id",
                                G_TYPE_INT, label_id, NULL));
+    return roi;
+}
+
+void overlay_add_track(GstVideoRegionOfInterestMeta *roi, gint id, const gchar *label)
+{
+    GstStructure *track = gst_structure_new("object_id", "id", G_TYPE_INT, id, NULL);
+
+    if (label != NULL) {
+        gst_structure_set(track, "label", G_TYPE_STRING, label, NULL);
+    }
+    gst_video_region_of_interest_meta_add_param(roi, track);
 }
 
 guint16 *overlay_pixels(GstBuffer *buffer, const GstVideoInfo *info)

@@ -18,9 +18,13 @@ GstVideoInfo overlay_info(GstVideoFormat format, gint width, gint height, const 
 // GstVideoMeta.
 GstBuffer *overlay_noise(const GstVideoInfo *info, guint pad);
 
-// One object on the buffer, as a detector would leave it. confidence < 0: none.
-void overlay_add_object(GstBuffer *buffer, const gchar *label, gint label_id, gdouble confidence,
-                        gdouble x, gdouble y, gdouble w, gdouble h);
+// One object on the buffer, as a detector would leave it. confidence < 0: none. (transfer none)
+GstVideoRegionOfInterestMeta *overlay_add_object(GstBuffer *buffer, const gchar *label,
+                                                 gint label_id, gdouble confidence, gdouble x,
+                                                 gdouble y, gdouble w, gdouble h);
+
+// What a tracker adds to it; label NULL: the tracker does not differ.
+void overlay_add_track(GstVideoRegionOfInterestMeta *roi, gint id, const gchar *label);
 
 // Pixels as [height][width][4] of 16 bits: alpha and the format's three components. Free with
 // g_free().

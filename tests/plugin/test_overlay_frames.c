@@ -379,6 +379,11 @@ static void test_speed(void)
     static const GstVideoFormat formats[] = {GST_VIDEO_FORMAT_NV12, GST_VIDEO_FORMAT_YUY2,
                                              GST_VIDEO_FORMAT_BGRx, GST_VIDEO_FORMAT_P010_10LE};
 
+    GstElement *element = gst_object_ref_sink(gst_element_factory_make("effdetoverlay", NULL));
+    OverlaySettings settings = {0};
+
+    overlay_settings_init(&settings, G_OBJECT_GET_CLASS(element));
+    gst_object_unref(element);
     for (guint f = 0; f < G_N_ELEMENTS(formats); f++) {
         GstVideoInfo info = overlay_info(formats[f], 1920, 1080, NULL);
         GArray *objects = g_array_new(FALSE, FALSE, sizeof(EffdetDetection));
@@ -398,8 +403,7 @@ static void test_speed(void)
             g_array_append_val(objects, object);
         }
         g_assert_true(canvas_set_caps(&canvas, caps));
-        canvas_set_font(&canvas, "Sans Bold", 0);
-        canvas_set_style(&canvas, 0, TRUE, TRUE);
+        canvas_apply(&canvas, &settings);
         for (guint i = 0; i < 100; i++) {
             gint64 start_us = g_get_monotonic_time();
             g_assert_true(canvas_draw(&canvas, buffer, objects, RASTER_OPAQUE));
@@ -414,6 +418,7 @@ static void test_speed(void)
         gst_caps_unref(caps);
         gst_buffer_unref(buffer);
     }
+    overlay_settings_finish(&settings);
 }
 
 int main(int argc, char **argv)

@@ -1,0 +1,175 @@
+// SPDX-FileCopyrightText: effdet contributors
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Where each property's value lies, and what the property says of itself.
+#include "settings.h"
+
+#include "label_format.h"
+
+#define FLAGS (G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING)
+
+enum {
+    PROP_HOLD = 1,
+    PROP_LINE_WIDTH,
+    PROP_FONT,
+    PROP_FONT_SIZE,
+    PROP_LABELS,
+    PROP_CONFIDENCE,
+    PROP_LABEL_FORMAT,
+};
+
+// Its type is that of the specification.
+static gpointer field(OverlaySettings *s, guint property)
+{
+    switch (property) {
+    case PROP_HOLD:
+        return &s->hold_ms;
+    case PROP_LINE_WIDTH:
+        return &s->line_px;
+    case PROP_FONT:
+        return &s->font;
+    case PROP_FONT_SIZE:
+        return &s->font_px;
+    case PROP_LABELS:
+        return &s->labels;
+    case PROP_CONFIDENCE:
+        return &s->confidence;
+    case PROP_LABEL_FORMAT:
+        return &s->label_format;
+    default:
+        return NULL;
+    }
+}
+
+gboolean overlay_settings_set(OverlaySettings *settings, const GValue *value, GParamSpec *spec)
+{
+    gpointer place = field(settings, spec->param_id);
+
+    if (place == NULL) {
+        return FALSE;
+    }
+    if (G_VALUE_HOLDS_STRING(value)) {
+        const gchar *text = g_value_get_string(value);
+
+        g_free(*(gchar **)place);
+        *(gchar **)place = g_strdup(text != NULL ? text : G_PARAM_SPEC_STRING(spec)->default_value);
+    } else if (G_VALUE_HOLDS_UINT(value)) {
+        *(guint *)place = g_value_get_uint(value);
+    } else if (G_VALUE_HOLDS_BOOLEAN(value)) {
+        *(gboolean *)place = g_value_get_boolean(value);
+    } else {
+        *(gint *)place = g_value_get_enum(value);
+    }
+    return TRUE;
+}
+
+gboolean overlay_settings_get(const OverlaySettings *settings, GValue *value, GParamSpec *spec)
+{
+    gconstpointer place = field((OverlaySettings *)settings, spec->param_id);
+
+    if (place == NULL) {
+        return FALSE;
+    }
+    if (G_VALUE_HOLDS_STRING(value)) {
+        g_value_set_string(value, *(gchar *const *)place);
+    } else if (G_VALUE_HOLDS_UINT(value)) {
+        g_value_set_uint(value, *(const guint *)place);
+    } else if (G_VALUE_HOLDS_BOOLEAN(value)) {
+        g_value_set_boolean(value, *(const gboolean *)place);
+    } else {
+        g_value_set_enum(value, *(const gint *)place);
+    }
+    return TRUE;
+}
+
+gchar *overlay_settings_objection(const GValue *value, GParamSpec *spec)
+{
+    const gchar *text = G_VALUE_HOLDS_STRING(value) ? g_value_get_string(value) : NULL;
+    LabelFormat *format;
+    gchar *why = NULL;
+
+    if (spec->param_id == PROP_LABEL_FORMAT && text != NULL) {
+        format = label_format_new(text, &why);
+        label_format_free(format);
+    }
+    return why;
+}
+
+void overlay_settings_init(OverlaySettings *settings, GObjectClass *klass)
+{
+    guint n;
+    g_autofree GParamSpec **specs = g_object_class_list_properties(klass, &n);
+
+    for (guint i = 0; i < n; i++) {
+        if (specs[i]->owner_type == G_OBJECT_CLASS_TYPE(klass) &&
+            !overlay_settings_set(settings, g_param_spec_get_default_value(specs[i]), specs[i])) {
+            g_critical("the property %s has no place", specs[i]->name);
+        }
+    }
+}
+
+void overlay_settings_finish(OverlaySettings *settings)
+{
+    g_clear_pointer(&settings->font, g_free);
+    g_clear_pointer(&settings->label_format, g_free);
+}
+
+// ---- specifications -----------------------------------------------------------------------------
+
+static void install_look_properties(GObjectClass *klass)
+{
+    g_object_class_install_property(
+        klass, PROP_HOLD,
+        g_param_spec_uint("hold", "Hold",
+                          "How long the last objects are shown, dimmed, on frames that effdet did "
+                          "not look at (ms; 0 = not at all)",
+                          0, 60000, 500, FLAGS));
+    g_object_class_install_property(
+        klass, PROP_LINE_WIDTH,
+        g_param_spec_uint("line-width", "Line width",
+                          "Thickness of the boxes (pixels; 0 = from the frame's height)", 0, 100, 0,
+                          FLAGS));
+}
+
+static void install_text_properties(GObjectClass *klass)
+{
+    g_object_class_install_property(klass, PROP_FONT,
+                                    g_param_spec_string("font", "Font",
+                                                        "Pango description of the font, without a "
+                                                        "size",
+                                                        "Sans Bold", FLAGS));
+    g_object_class_install_property(
+        klass, PROP_FONT_SIZE,
+        g_param_spec_uint("font-size", "Font size",
+                          "Size of the text (pixels; 0 = from the frame's height)", 0, 500, 0,
+                          FLAGS));
+    g_object_class_install_property(
+        klass, PROP_LABELS,
+        g_param_spec_boolean("labels", "Labels", "Write a text at each box", TRUE, FLAGS));
+    g_object_class_install_property(klass, PROP_CONFIDENCE,
+                                    g_param_spec_boolean("confidence", "Confidence",
+                                                         "Fill the text's field {confidence}", TRUE,
+                                                         FLAGS));
+    /**
+     * GstEffdetOverlay:label-format:
+     *
+     * The text at a box. Fields: `{label}`, the name, of the tracker's choice where it has one;
+     * `{confidence}`, `{class}`, the class's number; `{id}`, the track's. A number may have a
+     * format: `{confidence:.2f}` is 0.87, `{confidence:.0%}` 87%, `{id:03}` 007. A word (what
+     * stands between blanks) with a field that the object lacks is left out. `{{` and `}}` are
+     * braces. What cannot be read leaves the text in force, with a warning.
+     *
+     * Since: 0.1
+     */
+    g_object_class_install_property(
+        klass, PROP_LABEL_FORMAT,
+        g_param_spec_string("label-format", "Label format",
+                            "The text at a box: fields {label}, {confidence}, {id}, {class}; words "
+                            "with a field that an object lacks are left out",
+                            LABEL_FORMAT_DEFAULT, FLAGS));
+}
+
+void overlay_settings_install(GObjectClass *klass)
+{
+    install_look_properties(klass);
+    install_text_properties(klass);
+}

@@ -1,0 +1,34 @@
+// SPDX-FileCopyrightText: effdet contributors
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// The values behind the properties of the overlay, and their specifications. What they do is
+// elsewhere.
+#pragma once
+
+#include <gst/gst.h>
+
+G_BEGIN_DECLS
+
+// What a user may change at any time. One thread at a time.
+typedef struct {
+    guint hold_ms, line_px, font_px; // line and font: 0 = from the frame's height
+    gchar *font;
+    gchar *label_format; // one that label_format_new() takes
+    gboolean labels, confidence;
+} OverlaySettings;
+
+void overlay_settings_install(GObjectClass *klass);
+
+// To be called on zeroes: the defaults of the class, NULL strings replaced as below.
+void overlay_settings_init(OverlaySettings *settings, GObjectClass *klass);
+void overlay_settings_finish(OverlaySettings *settings);
+
+// FALSE if there is no such property. Strings whose default is not NULL take it for NULL.
+gboolean overlay_settings_set(OverlaySettings *settings, const GValue *value,
+                              GParamSpec *spec) G_GNUC_WARN_UNUSED_RESULT;
+gboolean overlay_settings_get(const OverlaySettings *settings, GValue *value,
+                              GParamSpec *spec) G_GNUC_WARN_UNUSED_RESULT;
+
+// NULL, or why the value cannot become the property's. (transfer full) Free-threaded.
+gchar *overlay_settings_objection(const GValue *value, GParamSpec *spec);
+
+G_END_DECLS
