@@ -86,6 +86,7 @@ void canvas_apply(Canvas *canvas, const OverlaySettings *settings)
     canvas->line_px = settings->line_px;
     canvas->style.labels = settings->labels;
     canvas->style.confidence = settings->confidence;
+    canvas->style.colour_by_track = settings->colour_by == GST_EFFDET_OVERLAY_COLOUR_BY_TRACK;
     canvas->style.label_format = canvas->label_format;
 }
 

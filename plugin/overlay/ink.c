@@ -71,8 +71,11 @@ void ink_set_init(InkSet *set, const GstVideoInfo *info)
     }
 }
 
-guint ink_of(const EffdetDetection *object)
+guint ink_of(const EffdetDetection *object, gboolean by_track)
 {
+    if (by_track && object->track_id > 0) {
+        return (guint)(object->track_id % INK_N_CLASSES);
+    }
     if (object->label_id >= 0) {
         return (guint)object->label_id % INK_N_CLASSES;
     }

@@ -9,7 +9,7 @@
 
 G_BEGIN_DECLS
 
-#define INK_N_CLASSES 16 // colours for classes, before they repeat
+#define INK_N_CLASSES 16 // colours for classes and tracks, before they repeat
 
 // One colour as the component samples of a video format, in the order of its GstVideoFormatInfo.
 typedef struct {
@@ -25,8 +25,9 @@ typedef struct {
 // Fills the set for the format, matrix, range and transfer of a video.
 void ink_set_init(InkSet *set, const GstVideoInfo *info);
 
-// Colour of an object, below INK_N_CLASSES: by class channel where it is known, else by label, so
-// that objects of other detectors keep their colour too.
-guint ink_of(const EffdetDetection *object);
+// Colour of an object, below INK_N_CLASSES: by its track where that is wanted and known, else by
+// class channel where it is known, else by label, so that objects of other detectors keep their
+// colour too.
+guint ink_of(const EffdetDetection *object, gboolean by_track);
 
 G_END_DECLS

@@ -79,7 +79,7 @@ static void add_outline(GArray *shapes, const Rect *box, guint ink, const Layout
 static void add_text(GArray *shapes, const Rect *box, const EffdetDetection *object,
                      const LayoutStyle *style, LabelCache *cache)
 {
-    Shape shape = {.ink = ink_of(object)};
+    Shape shape = {.ink = ink_of(object, style->colour_by_track)};
     gchar text[160];
     gint x, y;
 
@@ -106,7 +106,7 @@ void layout_objects(GArray *shapes, const GArray *objects, const LayoutStyle *st
     for (guint i = objects->len; i > 0; i--) {
         const EffdetDetection *object = &g_array_index(objects, EffdetDetection, i - 1);
         if (box_in_frame(&box, object, style)) {
-            add_outline(shapes, &box, ink_of(object), style);
+            add_outline(shapes, &box, ink_of(object, style->colour_by_track), style);
         }
     }
     for (guint i = objects->len; i > 0 && style->labels; i--) {

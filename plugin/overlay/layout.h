@@ -22,6 +22,7 @@ typedef struct {
     gboolean labels;     // texts at all
     gboolean confidence; // as a field of the texts
     const LabelFormat *label_format;
+    gboolean colour_by_track; // where an object has one
 } LayoutStyle;
 
 // Thickness and text size that read well on a frame of that height.

@@ -15,6 +15,7 @@ enum {
     PROP_LABELS,
     PROP_CONFIDENCE,
     PROP_LABEL_FORMAT,
+    PROP_COLOUR_BY,
 };
 
 // Its type is that of the specification.
@@ -35,6 +36,8 @@ static gpointer field(OverlaySettings *s, guint property)
         return &s->confidence;
     case PROP_LABEL_FORMAT:
         return &s->label_format;
+    case PROP_COLOUR_BY:
+        return &s->colour_by;
     default:
         return NULL;
     }
@@ -115,6 +118,29 @@ void overlay_settings_finish(OverlaySettings *settings)
 
 // ---- specifications -----------------------------------------------------------------------------
 
+static GType register_enum(const gchar *name, const GEnumValue *values)
+{
+    GType type = g_enum_register_static(name, values);
+
+    gst_type_mark_as_plugin_api(type, 0);
+    return type;
+}
+
+static GType colour_by_get_type(void)
+{
+    static GType type;
+    static const GEnumValue values[] = {
+        {GST_EFFDET_OVERLAY_COLOUR_BY_CLASS, "one colour for each class", "class"},
+        {GST_EFFDET_OVERLAY_COLOUR_BY_TRACK, "one for each track, by class without one", "track"},
+        {0, NULL, NULL},
+    };
+
+    if (g_once_init_enter(&type)) {
+        g_once_init_leave(&type, register_enum("GstEffdetOverlayColourBy", values));
+    }
+    return type;
+}
+
 static void install_look_properties(GObjectClass *klass)
 {
     g_object_class_install_property(
@@ -128,6 +154,10 @@ static void install_look_properties(GObjectClass *klass)
         g_param_spec_uint("line-width", "Line width",
                           "Thickness of the boxes (pixels; 0 = from the frame's height)", 0, 100, 0,
                           FLAGS));
+    g_object_class_install_property(
+        klass, PROP_COLOUR_BY,
+        g_param_spec_enum("colour-by", "Colour by", "What the colour of a box means",
+                          colour_by_get_type(), GST_EFFDET_OVERLAY_COLOUR_BY_CLASS, FLAGS));
 }
 
 static void install_text_properties(GObjectClass *klass)

@@ -8,12 +8,27 @@
 
 G_BEGIN_DECLS
 
+/**
+ * GstEffdetOverlayColourBy:
+ * @GST_EFFDET_OVERLAY_COLOUR_BY_CLASS: objects of one class have one colour
+ * @GST_EFFDET_OVERLAY_COLOUR_BY_TRACK: objects of one track have one; by class without a track
+ *
+ * What the colour of a box means.
+ *
+ * Since: 0.1
+ */
+typedef enum {
+    GST_EFFDET_OVERLAY_COLOUR_BY_CLASS,
+    GST_EFFDET_OVERLAY_COLOUR_BY_TRACK,
+} GstEffdetOverlayColourBy;
+
 // What a user may change at any time. One thread at a time.
 typedef struct {
     guint hold_ms, line_px, font_px; // line and font: 0 = from the frame's height
     gchar *font;
     gchar *label_format; // one that label_format_new() takes
     gboolean labels, confidence;
+    GstEffdetOverlayColourBy colour_by;
 } OverlaySettings;
 
 void overlay_settings_install(GObjectClass *klass);

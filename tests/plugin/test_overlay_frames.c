@@ -197,6 +197,45 @@ static void test_caps_change(void)
     gst_harness_teardown(stream.harness);
 }
 
+// Luma of the box of one object.
+static guint8 box_colour(Stream *stream, gint label_id, gint track_id)
+{
+    GstBuffer *buffer = overlay_noise(&stream->info, 0);
+    GstVideoRegionOfInterestMeta *roi =
+        overlay_add_object(buffer, "person", label_id, 0.75, 20, 30, 80, 60);
+    guint8 luma;
+
+    if (track_id > 0) {
+        overlay_add_track(roi, track_id, NULL);
+    }
+    buffer = gst_harness_push_and_pull(stream->harness, buffer);
+    gst_buffer_extract(buffer, 30 * 160 + 50, &luma, 1);
+    gst_buffer_unref(buffer);
+    return luma;
+}
+
+static void test_colour_by(void)
+{
+    Stream stream = stream_new(GST_VIDEO_FORMAT_GRAY8, 160, 120);
+    guint8 of_class[2], of_track[2];
+
+    for (gint i = 0; i < 2; i++) {
+        of_class[i] = box_colour(&stream, i, 7 + i);
+    }
+    g_assert_cmpuint(of_class[0], !=, of_class[1]);
+    gst_util_set_object_arg(G_OBJECT(stream.harness->element), "colour-by", "track");
+    for (gint i = 0; i < 2; i++) {
+        of_track[i] = box_colour(&stream, 0, 3 + i);
+        g_assert_cmpuint(box_colour(&stream, 1 - i, 3 + i), ==, of_track[i]);
+        g_assert_cmpuint(box_colour(&stream, i, 3 + INK_N_CLASSES), ==, of_track[0]);
+        g_assert_cmpuint(box_colour(&stream, i, 0), ==, of_class[i]);
+    }
+    g_assert_cmpuint(of_track[0], !=, of_track[1]);
+    gst_util_set_object_arg(G_OBJECT(stream.harness->element), "colour-by", "class");
+    g_assert_cmpuint(box_colour(&stream, 1, 3), ==, of_class[1]);
+    gst_harness_teardown(stream.harness);
+}
+
 // The caller's picture must stay as it is when somebody else holds the buffer or its memory.
 static void test_shared_buffer(void)
 {
@@ -430,6 +469,7 @@ int main(int argc, char **argv)
     g_test_add_func("/overlay/hold/dims", test_hold_dims);
     g_test_add_func("/overlay/hold/set-and-forgotten", test_hold_is_set_and_forgotten);
     g_test_add_func("/overlay/properties-while-playing", test_properties_while_playing);
+    g_test_add_func("/overlay/colour-by", test_colour_by);
     g_test_add_func("/overlay/caps-change", test_caps_change);
     g_test_add_func("/overlay/shared-buffer", test_shared_buffer);
     g_test_add_func("/overlay/odd-boxes", test_odd_boxes);
