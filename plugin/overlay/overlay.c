@@ -20,6 +20,7 @@
 #include "overlay.h"
 
 #include "canvas.h"
+#include "class_list.h"
 #include "meta/frame_meta.h"
 
 GST_DEBUG_CATEGORY_STATIC(overlay_debug);
@@ -38,7 +39,9 @@ struct _GstEffdetOverlay {
     Canvas canvas;
     gboolean asked_downstream, warned; // since the caps
     GArray *objects, *last;            // of this frame; of the last frame with a result
-    GstClockTime last_pts;             // NONE: there is nothing to hold
+    GArray *shown;                     // of either, without hidden classes
+    ClassList *hide;
+    GstClockTime last_pts; // NONE: there is nothing to hold
 };
 
 static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE(
@@ -132,6 +135,22 @@ static const GArray *objects_for(GstEffdetOverlay *self, GstBuffer *buffer, guin
     return self->objects;
 }
 
+// Without those of hidden classes.
+static const GArray *shown_of(GstEffdetOverlay *self, const GArray *objects)
+{
+    if (self->hide == NULL) {
+        return objects;
+    }
+    g_array_set_size(self->shown, 0);
+    for (guint i = 0; i < objects->len; i++) {
+        const EffdetDetection *object = &g_array_index(objects, EffdetDetection, i);
+        if (!class_list_has_shown(self->hide, object)) {
+            g_array_append_val(self->shown, *object);
+        }
+    }
+    return self->shown;
+}
+
 // Returns hold_ms.
 static guint apply_settings(GstEffdetOverlay *self)
 {
@@ -141,6 +160,8 @@ static guint apply_settings(GstEffdetOverlay *self)
     hold_ms = self->settings.hold_ms;
     if (self->settings_changed) {
         canvas_apply(&self->canvas, &self->settings);
+        class_list_free(self->hide);
+        self->hide = class_list_new(self->settings.hide);
         self->settings_changed = FALSE;
     }
     GST_OBJECT_UNLOCK(self);
@@ -165,7 +186,7 @@ static GstFlowReturn gst_effdet_overlay_transform_ip(GstBaseTransform *transform
     const GArray *objects;
     guint alpha;
 
-    objects = objects_for(self, buffer, apply_settings(self), &alpha);
+    objects = shown_of(self, objects_for(self, buffer, apply_settings(self), &alpha));
     if (objects->len == 0 || GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_GAP)) {
         return GST_FLOW_OK;
     }
@@ -287,6 +308,8 @@ static void gst_effdet_overlay_finalize(GObject *object)
     canvas_finish(&self->canvas);
     g_array_unref(self->objects);
     g_array_unref(self->last);
+    g_array_unref(self->shown);
+    class_list_free(self->hide);
     overlay_settings_finish(&self->settings);
     g_free(self->objection);
     G_OBJECT_CLASS(gst_effdet_overlay_parent_class)->finalize(object);
@@ -298,6 +321,7 @@ static void gst_effdet_overlay_init(GstEffdetOverlay *self)
     self->settings_changed = TRUE;
     self->objects = g_array_new(FALSE, FALSE, sizeof(EffdetDetection));
     self->last = g_array_new(FALSE, FALSE, sizeof(EffdetDetection));
+    self->shown = g_array_new(FALSE, FALSE, sizeof(EffdetDetection));
     self->last_pts = GST_CLOCK_TIME_NONE;
     gst_base_transform_set_in_place(GST_BASE_TRANSFORM(self), TRUE);
 }

@@ -16,6 +16,7 @@ enum {
     PROP_CONFIDENCE,
     PROP_LABEL_FORMAT,
     PROP_COLOUR_BY,
+    PROP_HIDE,
 };
 
 // Its type is that of the specification.
@@ -38,6 +39,8 @@ static gpointer field(OverlaySettings *s, guint property)
         return &s->label_format;
     case PROP_COLOUR_BY:
         return &s->colour_by;
+    case PROP_HIDE:
+        return &s->hide;
     default:
         return NULL;
     }
@@ -114,6 +117,7 @@ void overlay_settings_finish(OverlaySettings *settings)
 {
     g_clear_pointer(&settings->font, g_free);
     g_clear_pointer(&settings->label_format, g_free);
+    g_clear_pointer(&settings->hide, g_free);
 }
 
 // ---- specifications -----------------------------------------------------------------------------
@@ -160,6 +164,24 @@ static void install_look_properties(GObjectClass *klass)
                           colour_by_get_type(), GST_EFFDET_OVERLAY_COLOUR_BY_CLASS, FLAGS));
 }
 
+static void install_class_properties(GObjectClass *klass)
+{
+    /**
+     * GstEffdetOverlay:hide:
+     *
+     * Class names or numbers that are not drawn, separated by commas, for example `car,3`;
+     * `-person` excludes, and alone hides all but persons. A tracker's choice of class counts more
+     * than the detector's. The objects stay on the buffer.
+     *
+     * Since: 0.1
+     */
+    g_object_class_install_property(klass, PROP_HIDE,
+                                    g_param_spec_string("hide", "Hide",
+                                                        "Names or numbers of the classes that are "
+                                                        "not drawn, -name excludes",
+                                                        NULL, FLAGS));
+}
+
 static void install_text_properties(GObjectClass *klass)
 {
     g_object_class_install_property(klass, PROP_FONT,
@@ -202,4 +224,5 @@ void overlay_settings_install(GObjectClass *klass)
 {
     install_look_properties(klass);
     install_text_properties(klass);
+    install_class_properties(klass);
 }

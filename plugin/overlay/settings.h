@@ -29,6 +29,7 @@ typedef struct {
     gchar *label_format; // one that label_format_new() takes
     gboolean labels, confidence;
     GstEffdetOverlayColourBy colour_by;
+    gchar *hide; // for class_list_new()
 } OverlaySettings;
 
 void overlay_settings_install(GObjectClass *klass);

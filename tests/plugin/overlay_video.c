@@ -133,3 +133,14 @@ GBytes *overlay_bytes(GstBuffer *buffer)
     g_assert_cmpuint(gst_buffer_extract(buffer, 0, bytes, size), ==, size);
     return g_bytes_new_take(bytes, size);
 }
+
+gsize overlay_n_different(GBytes *a, GBytes *b)
+{
+    gsize size, n = 0;
+    const guint8 *x = g_bytes_get_data(a, &size), *y = g_bytes_get_data(b, NULL);
+
+    for (gsize i = 0; i < size; i++) {
+        n += x[i] != y[i];
+    }
+    return n;
+}

@@ -32,3 +32,6 @@ guint16 *overlay_pixels(GstBuffer *buffer, const GstVideoInfo *info);
 
 // Bytes of the buffer. Free with g_bytes_unref().
 GBytes *overlay_bytes(GstBuffer *buffer);
+
+// How many bytes differ.
+gsize overlay_n_different(GBytes *a, GBytes *b);

@@ -215,17 +215,6 @@ static void test_colorimetry(void)
     }
 }
 
-static gsize n_different(GBytes *a, GBytes *b)
-{
-    gsize size, n = 0;
-    const guint8 *x = g_bytes_get_data(a, &size), *y = g_bytes_get_data(b, NULL);
-
-    for (gsize i = 0; i < size; i++) {
-        n += x[i] != y[i];
-    }
-    return n;
-}
-
 // Padding between rows belongs to somebody else: a box over the whole frame and its text touch no
 // more bytes than the picture has.
 static void test_padding_is_untouched(void)
@@ -242,7 +231,7 @@ static void test_padding_is_untouched(void)
         overlay_add_object(buffer, "person", 0, 0.9, 0, 0, 200, 200);
         drawn = gst_harness_push_and_pull(harness, buffer);
         after = overlay_bytes(drawn);
-        g_assert_cmpuint(n_different(before, after), >, 61 * 63 / 2);
+        g_assert_cmpuint(overlay_n_different(before, after), >, 61 * 63 / 2);
         x = g_bytes_get_data(before, NULL);
         y = g_bytes_get_data(after, NULL);
         for (gsize at = 0; at < g_bytes_get_size(before); at++) {

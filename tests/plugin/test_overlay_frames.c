@@ -36,8 +36,7 @@ static gsize changed(Stream *stream, GstClockTime pts, Look look, guint n_object
 {
     GstBuffer *buffer = overlay_noise(&stream->info, 0), *drawn;
     GBytes *before = overlay_bytes(buffer), *after;
-    const guint8 *a, *b;
-    gsize n = 0;
+    gsize n;
 
     GST_BUFFER_PTS(buffer) = pts;
     if (look != NO_META) {
@@ -51,11 +50,7 @@ static gsize changed(Stream *stream, GstClockTime pts, Look look, guint n_object
     g_assert_nonnull(drawn);
     g_assert_cmpuint(GST_BUFFER_PTS(drawn), ==, pts);
     after = overlay_bytes(drawn);
-    a = g_bytes_get_data(before, NULL);
-    b = g_bytes_get_data(after, NULL);
-    for (gsize i = 0; i < g_bytes_get_size(before); i++) {
-        n += a[i] != b[i];
-    }
+    n = overlay_n_different(before, after);
     g_bytes_unref(before);
     g_bytes_unref(after);
     gst_buffer_unref(drawn);
@@ -197,45 +192,6 @@ static void test_caps_change(void)
     gst_harness_teardown(stream.harness);
 }
 
-// Luma of the box of one object.
-static guint8 box_colour(Stream *stream, gint label_id, gint track_id)
-{
-    GstBuffer *buffer = overlay_noise(&stream->info, 0);
-    GstVideoRegionOfInterestMeta *roi =
-        overlay_add_object(buffer, "person", label_id, 0.75, 20, 30, 80, 60);
-    guint8 luma;
-
-    if (track_id > 0) {
-        overlay_add_track(roi, track_id, NULL);
-    }
-    buffer = gst_harness_push_and_pull(stream->harness, buffer);
-    gst_buffer_extract(buffer, 30 * 160 + 50, &luma, 1);
-    gst_buffer_unref(buffer);
-    return luma;
-}
-
-static void test_colour_by(void)
-{
-    Stream stream = stream_new(GST_VIDEO_FORMAT_GRAY8, 160, 120);
-    guint8 of_class[2], of_track[2];
-
-    for (gint i = 0; i < 2; i++) {
-        of_class[i] = box_colour(&stream, i, 7 + i);
-    }
-    g_assert_cmpuint(of_class[0], !=, of_class[1]);
-    gst_util_set_object_arg(G_OBJECT(stream.harness->element), "colour-by", "track");
-    for (gint i = 0; i < 2; i++) {
-        of_track[i] = box_colour(&stream, 0, 3 + i);
-        g_assert_cmpuint(box_colour(&stream, 1 - i, 3 + i), ==, of_track[i]);
-        g_assert_cmpuint(box_colour(&stream, i, 3 + INK_N_CLASSES), ==, of_track[0]);
-        g_assert_cmpuint(box_colour(&stream, i, 0), ==, of_class[i]);
-    }
-    g_assert_cmpuint(of_track[0], !=, of_track[1]);
-    gst_util_set_object_arg(G_OBJECT(stream.harness->element), "colour-by", "class");
-    g_assert_cmpuint(box_colour(&stream, 1, 3), ==, of_class[1]);
-    gst_harness_teardown(stream.harness);
-}
-
 // The caller's picture must stay as it is when somebody else holds the buffer or its memory.
 static void test_shared_buffer(void)
 {
@@ -297,60 +253,6 @@ static void test_odd_boxes(void)
     }
     g_array_unref(objects);
     g_array_unref(shapes);
-}
-
-// ---- texts --------------------------------------------------------------------------------------
-
-static void test_text_is_rendered_once(void)
-{
-    GstVideoInfo info = overlay_info(GST_VIDEO_FORMAT_NV12, 640, 480, NULL);
-    const Stamp *first, *again, *other;
-    LabelCache *cache;
-    InkSet inks;
-
-    ink_set_init(&inks, &info);
-    cache = label_cache_new(info.finfo, &inks, "Sans Bold", 14, 200);
-    first = label_cache_get(cache, "person 87 %", 0);
-    again = label_cache_get(cache, "person 87 %", 0);
-    other = label_cache_get(cache, "person 87 %", 1);
-    g_assert_true(first == again && first != other);
-    g_assert_cmpuint(label_cache_n_rendered(cache), ==, 2);
-    g_assert_cmpint(first->w % 2, ==, 0);
-    g_assert_cmpint(first->h % 2, ==, 0);
-    g_assert_cmpint(first->w, >, 50);
-    g_assert_cmpint(first->h, >=, 14);
-    // too long, empty, no UTF-8, markup, right to left, several lines
-    other =
-        label_cache_get(cache, "a label which is a good deal wider than all the room there is", 0);
-    g_assert_cmpint(other->w, <=, 200);
-    label_cache_get(cache, "", 0);
-    label_cache_get(cache, "\xff\xfe\x80", 2);
-    label_cache_get(cache, "<b>&amp;", 3);
-    label_cache_get(cache, "שלום 87 %", 4);
-    other = label_cache_get(cache, "two\nlines", 4);
-    g_assert_cmpint(other->h, <, 2 * 14 + 10);
-    label_cache_free(cache);
-}
-
-// Many different texts must not pile up for ever.
-static void test_texts_are_forgotten(void)
-{
-    GstVideoInfo info = overlay_info(GST_VIDEO_FORMAT_NV12, 3840, 2160, NULL);
-    guint rendered;
-    LabelCache *cache;
-    InkSet inks;
-
-    ink_set_init(&inks, &info);
-    cache = label_cache_new(info.finfo, &inks, "Sans Bold", 200, 3840);
-    for (guint i = 0; i < 40; i++) {
-        g_autofree gchar *text = g_strdup_printf("person %u", i);
-        label_cache_trim(cache);
-        label_cache_get(cache, text, 0);
-    }
-    rendered = label_cache_n_rendered(cache);
-    label_cache_get(cache, "person 0", 0);
-    g_assert_cmpuint(label_cache_n_rendered(cache), ==, rendered + 1);
-    label_cache_free(cache);
 }
 
 // ---- memory that is not ours --------------------------------------------------------------------
@@ -469,12 +371,9 @@ int main(int argc, char **argv)
     g_test_add_func("/overlay/hold/dims", test_hold_dims);
     g_test_add_func("/overlay/hold/set-and-forgotten", test_hold_is_set_and_forgotten);
     g_test_add_func("/overlay/properties-while-playing", test_properties_while_playing);
-    g_test_add_func("/overlay/colour-by", test_colour_by);
     g_test_add_func("/overlay/caps-change", test_caps_change);
     g_test_add_func("/overlay/shared-buffer", test_shared_buffer);
     g_test_add_func("/overlay/odd-boxes", test_odd_boxes);
-    g_test_add_func("/overlay/text/once", test_text_is_rendered_once);
-    g_test_add_func("/overlay/text/forgotten", test_texts_are_forgotten);
     g_test_add_func("/overlay/foreign-memory", test_foreign_memory);
     g_test_add_func("/overlay/alias", test_alias);
     g_test_add_func("/overlay/speed", test_speed);

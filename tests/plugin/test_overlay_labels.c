@@ -1,9 +1,10 @@
 // SPDX-FileCopyrightText: effdet contributors
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // The texts at the boxes: what a template becomes for which object, and what becomes of a template
-// that cannot be read. How texts are rendered is in test_overlay_frames.c.
+// that cannot be read; and that each text is rendered once.
 #include "fixture.h"
 #include "overlay/label_format.h"
+#include "overlay/labels.h"
 #include "overlay/overlay.h"
 #include "overlay_video.h"
 
@@ -229,6 +230,61 @@ static void test_objection_waits_for_a_bus(void)
     gst_object_unref(element);
 }
 
+// ---- rendering
+// --------------------------------------------------------------------------------------
+
+static void test_text_is_rendered_once(void)
+{
+    GstVideoInfo info = overlay_info(GST_VIDEO_FORMAT_NV12, 640, 480, NULL);
+    const Stamp *first, *again, *other;
+    LabelCache *cache;
+    InkSet inks;
+
+    ink_set_init(&inks, &info);
+    cache = label_cache_new(info.finfo, &inks, "Sans Bold", 14, 200);
+    first = label_cache_get(cache, "person 87 %", 0);
+    again = label_cache_get(cache, "person 87 %", 0);
+    other = label_cache_get(cache, "person 87 %", 1);
+    g_assert_true(first == again && first != other);
+    g_assert_cmpuint(label_cache_n_rendered(cache), ==, 2);
+    g_assert_cmpint(first->w % 2, ==, 0);
+    g_assert_cmpint(first->h % 2, ==, 0);
+    g_assert_cmpint(first->w, >, 50);
+    g_assert_cmpint(first->h, >=, 14);
+    // too long, empty, no UTF-8, markup, right to left, several lines
+    other =
+        label_cache_get(cache, "a label which is a good deal wider than all the room there is", 0);
+    g_assert_cmpint(other->w, <=, 200);
+    label_cache_get(cache, "", 0);
+    label_cache_get(cache, "\xff\xfe\x80", 2);
+    label_cache_get(cache, "<b>&amp;", 3);
+    label_cache_get(cache, "שלום 87 %", 4);
+    other = label_cache_get(cache, "two\nlines", 4);
+    g_assert_cmpint(other->h, <, 2 * 14 + 10);
+    label_cache_free(cache);
+}
+
+// Many different texts must not pile up for ever.
+static void test_texts_are_forgotten(void)
+{
+    GstVideoInfo info = overlay_info(GST_VIDEO_FORMAT_NV12, 3840, 2160, NULL);
+    guint rendered;
+    LabelCache *cache;
+    InkSet inks;
+
+    ink_set_init(&inks, &info);
+    cache = label_cache_new(info.finfo, &inks, "Sans Bold", 200, 3840);
+    for (guint i = 0; i < 40; i++) {
+        g_autofree gchar *text = g_strdup_printf("person %u", i);
+        label_cache_trim(cache);
+        label_cache_get(cache, text, 0);
+    }
+    rendered = label_cache_n_rendered(cache);
+    label_cache_get(cache, "person 0", 0);
+    g_assert_cmpuint(label_cache_n_rendered(cache), ==, rendered + 1);
+    label_cache_free(cache);
+}
+
 int main(int argc, char **argv)
 {
     fixture_init(&argc, &argv);
@@ -240,5 +296,7 @@ int main(int argc, char **argv)
     g_test_add_func("/overlay/labels/unreadable", test_unreadable);
     g_test_add_func("/overlay/labels/property", test_property);
     g_test_add_func("/overlay/labels/objection-waits", test_objection_waits_for_a_bus);
+    g_test_add_func("/overlay/text/once", test_text_is_rendered_once);
+    g_test_add_func("/overlay/text/forgotten", test_texts_are_forgotten);
     return fixture_run();
 }

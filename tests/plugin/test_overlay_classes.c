@@ -1,0 +1,146 @@
+// SPDX-FileCopyrightText: effdet contributors
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// What depends on an object's class or track: colours and what is not drawn. Texts are in
+// test_overlay_labels.c.
+#include "fixture.h"
+#include "meta/frame_meta.h"
+#include "overlay/class_list.h"
+#include "overlay/ink.h"
+#include "overlay/overlay.h"
+#include "overlay_video.h"
+
+// Luma of the box of one object.
+static guint8 box_colour(GstHarness *harness, const GstVideoInfo *info, gint label_id,
+                         gint track_id)
+{
+    GstBuffer *buffer = overlay_noise(info, 0);
+    GstVideoRegionOfInterestMeta *roi =
+        overlay_add_object(buffer, "person", label_id, 0.75, 20, 30, 80, 60);
+    guint8 luma;
+
+    if (track_id > 0) {
+        overlay_add_track(roi, track_id, NULL);
+    }
+    buffer = gst_harness_push_and_pull(harness, buffer);
+    gst_buffer_extract(buffer, 30 * 160 + 50, &luma, 1);
+    gst_buffer_unref(buffer);
+    return luma;
+}
+
+static void test_colour_by(void)
+{
+    GstVideoInfo info = overlay_info(GST_VIDEO_FORMAT_GRAY8, 160, 120, NULL);
+    GstHarness *harness = overlay_harness(&info, NULL);
+    guint8 of_class[2], of_track[2];
+
+    for (gint i = 0; i < 2; i++) {
+        of_class[i] = box_colour(harness, &info, i, 7 + i);
+    }
+    g_assert_cmpuint(of_class[0], !=, of_class[1]);
+    gst_util_set_object_arg(G_OBJECT(harness->element), "colour-by", "track");
+    for (gint i = 0; i < 2; i++) {
+        of_track[i] = box_colour(harness, &info, 0, 3 + i);
+        g_assert_cmpuint(box_colour(harness, &info, 1 - i, 3 + i), ==, of_track[i]);
+        g_assert_cmpuint(box_colour(harness, &info, i, 3 + INK_N_CLASSES), ==, of_track[0]);
+        g_assert_cmpuint(box_colour(harness, &info, i, 0), ==, of_class[i]);
+    }
+    g_assert_cmpuint(of_track[0], !=, of_track[1]);
+    gst_util_set_object_arg(G_OBJECT(harness->element), "colour-by", "class");
+    g_assert_cmpuint(box_colour(harness, &info, 1, 3), ==, of_class[1]);
+    gst_harness_teardown(harness);
+}
+
+static void test_class_lists(void)
+{
+    const GQuark person = g_quark_from_string("person"), car = g_quark_from_string("Car");
+    const EffdetDetection objects[] = {
+        {.label = person, .label_id = 0},
+        {.label = car, .label_id = 2},
+        {.label = person, .label_id = 0, .track_label = car},
+        {.label_id = 2},
+        {.label = car, .label_id = -1},
+        {.label_id = -1},
+    };
+    // which objects are in the list: by what is shown, and by what anybody takes them for
+    static const struct {
+        const gchar *text, *shown, *any;
+    } cases[] = {
+        {"person", "100000", "101000"},
+        {" PERSON ,, ", "100000", "101000"},
+        {"car", "011010", "011010"},
+        {"2", "010100", "010100"},
+        {"person,2", "110100", "111100"},
+        {"-person", "011111", "011111"},
+        {"-car, - 2", "100001", "101001"},
+        {"person,car,-2", "101010", "101010"},
+        {"0", "100000", "101000"},
+        {"person,-person", "000000", "000000"},
+        {"nobody,-1,99,2x", "000000", "000000"},
+        {"+2", "000000", "000000"},
+    };
+
+    for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+        ClassList *list = class_list_new(cases[i].text);
+        for (guint k = 0; k < G_N_ELEMENTS(objects); k++) {
+            if (class_list_has_shown(list, &objects[k]) != (cases[i].shown[k] == '1') ||
+                class_list_has_any(list, &objects[k]) != (cases[i].any[k] == '1')) {
+                g_error("'%s', object %u", cases[i].text, k);
+            }
+        }
+        class_list_free(list);
+    }
+    g_assert_null(class_list_new(NULL));
+    g_assert_null(class_list_new(" , -,"));
+}
+
+// Pushes the n-th frame, with two objects if it was inferred; returns how many bytes the overlay
+// changed.
+static gsize changed(GstHarness *harness, const GstVideoInfo *info, guint frame, gboolean inferred)
+{
+    GstBuffer *buffer = overlay_noise(info, 0);
+    GBytes *before = overlay_bytes(buffer), *after;
+    gsize n;
+
+    GST_BUFFER_PTS(buffer) = frame * 40 * GST_MSECOND;
+    effdet_frame_meta_set(buffer, inferred, GST_BUFFER_PTS(buffer));
+    for (guint i = 0; i < 2 && inferred; i++) {
+        overlay_add_object(buffer, "person", 0, 0.75, 20 + 30 * i, 30, 25, 50);
+    }
+    buffer = gst_harness_push_and_pull(harness, buffer);
+    after = overlay_bytes(buffer);
+    n = overlay_n_different(before, after);
+    g_bytes_unref(before);
+    g_bytes_unref(after);
+    gst_buffer_unref(buffer);
+    return n;
+}
+
+static void test_hide(void)
+{
+    GstVideoInfo info = overlay_info(GST_VIDEO_FORMAT_NV12, 160, 120, NULL);
+    GstHarness *harness = overlay_harness(&info, NULL);
+    GObject *element = G_OBJECT(harness->element);
+    gsize usual = changed(harness, &info, 0, TRUE);
+
+    g_object_set(element, "hide", "dog,person", NULL);
+    g_assert_cmpuint(changed(harness, &info, 1, TRUE), ==, 0);
+    g_assert_cmpuint(changed(harness, &info, 2, FALSE), ==, 0);
+    g_object_set(element, "hide", "dog", NULL);
+    g_assert_cmpuint(changed(harness, &info, 3, FALSE), >, 0);
+    g_assert_cmpuint(changed(harness, &info, 4, TRUE), ==, usual);
+    g_object_set(element, "hide", "-person", NULL);
+    g_assert_cmpuint(changed(harness, &info, 5, TRUE), ==, usual);
+    g_object_set(element, "hide", NULL, NULL);
+    g_assert_cmpuint(changed(harness, &info, 6, TRUE), ==, usual);
+    gst_harness_teardown(harness);
+}
+
+int main(int argc, char **argv)
+{
+    fixture_init(&argc, &argv);
+    g_assert_true(GST_ELEMENT_REGISTER(effdetoverlay, NULL));
+    g_test_add_func("/overlay/classes/colour-by", test_colour_by);
+    g_test_add_func("/overlay/classes/lists", test_class_lists);
+    g_test_add_func("/overlay/classes/hide", test_hide);
+    return fixture_run();
+}
