@@ -4,6 +4,7 @@
 #include "canvas.h"
 
 #include "composition.h"
+#include "privacy.h"
 
 #define MAX_TEXT_WIDTH_PX 8192
 
@@ -84,6 +85,7 @@ void canvas_apply(Canvas *canvas, const OverlaySettings *settings)
         canvas->label_format = label_format;
     }
     canvas->line_px = settings->line_px;
+    canvas->smooth = settings->obscure_mode == GST_EFFDET_OVERLAY_OBSCURE_BLUR;
     canvas->style.labels = settings->labels;
     canvas->style.confidence = settings->confidence;
     canvas->style.colour_by_track = settings->colour_by == GST_EFFDET_OVERLAY_COLOUR_BY_TRACK;
@@ -106,17 +108,25 @@ static void make_labels(Canvas *canvas)
                         MIN(width, MAX_TEXT_WIDTH_PX));
 }
 
-static void draw_planes(const Canvas *canvas, const GstVideoFrame *frame, guint alpha)
+static void obscure(const Canvas *canvas, const Raster *raster, const GArray *objects)
 {
-    Raster raster;
+    Rect box;
 
-    raster_init(&raster, frame);
+    for (guint i = 0; i < objects->len; i++) {
+        if (layout_box(&box, &g_array_index(objects, EffdetDetection, i), &canvas->style)) {
+            privacy_obscure(raster, &box, canvas->smooth);
+        }
+    }
+}
+
+static void draw_shapes(const Canvas *canvas, const Raster *raster, guint alpha)
+{
     for (guint i = 0; i < canvas->shapes->len; i++) {
         const Shape *shape = &g_array_index(canvas->shapes, Shape, i);
         if (shape->stamp != NULL) {
-            raster_put(&raster, shape->rect.x, shape->rect.y, shape->stamp, alpha);
+            raster_put(raster, shape->rect.x, shape->rect.y, shape->stamp, alpha);
         } else {
-            raster_fill(&raster, &shape->rect, &canvas->inks.plate[shape->ink], alpha);
+            raster_fill(raster, &shape->rect, &canvas->inks.plate[shape->ink], alpha);
         }
     }
 }
@@ -137,36 +147,59 @@ static void attach(GstBuffer *buffer, GstVideoOverlayComposition *composition)
     }
 }
 
-static gboolean draw_shapes(const Canvas *canvas, GstBuffer *buffer, guint alpha)
+static gboolean draw_planes(const Canvas *canvas, GstBuffer *buffer, const CanvasScene *scene)
 {
-    GstVideoOverlayComposition *composition = NULL;
-    gboolean drawn = TRUE;
     GstVideoFrame frame;
+    Raster raster;
 
-    if (canvas->mode != CANVAS_PLANES) {
-        composition =
-            composition_new(canvas->shapes, &canvas->inks, canvas->target.finfo->format, alpha);
-        if (composition == NULL) {
-            return FALSE;
-        }
+    if (!gst_video_frame_map(&frame, &canvas->info, buffer, GST_MAP_READWRITE)) {
+        return FALSE;
     }
-    if (canvas->mode == CANVAS_ATTACH) {
-        attach(buffer, composition);
-    } else if (!gst_video_frame_map(&frame, &canvas->info, buffer, GST_MAP_READWRITE)) {
-        drawn = FALSE;
-    } else {
-        if (canvas->mode == CANVAS_PLANES) {
-            draw_planes(canvas, &frame, alpha);
-        } else {
-            drawn = gst_video_overlay_composition_blend(composition, &frame);
-        }
-        gst_video_frame_unmap(&frame);
+    raster_init(&raster, &frame);
+    obscure(canvas, &raster, scene->obscured);
+    draw_shapes(canvas, &raster, scene->alpha);
+    gst_video_frame_unmap(&frame);
+    return TRUE;
+}
+
+static gboolean blend(const Canvas *canvas, GstBuffer *buffer,
+                      GstVideoOverlayComposition *composition)
+{
+    GstVideoFrame frame;
+    gboolean drawn;
+
+    if (!gst_video_frame_map(&frame, &canvas->info, buffer, GST_MAP_READWRITE)) {
+        return FALSE;
     }
-    g_clear_pointer(&composition, gst_video_overlay_composition_unref);
+    drawn = gst_video_overlay_composition_blend(composition, &frame);
+    gst_video_frame_unmap(&frame);
     return drawn;
 }
 
-gboolean canvas_draw(Canvas *canvas, GstBuffer *buffer, const GArray *objects, guint alpha)
+static gboolean draw_composition(const Canvas *canvas, GstBuffer *buffer, guint alpha)
+{
+    GstVideoOverlayComposition *composition =
+        composition_new(canvas->shapes, &canvas->inks, canvas->target.finfo->format, alpha);
+    gboolean drawn = composition != NULL;
+
+    if (!drawn) {
+        return FALSE;
+    }
+    if (canvas->mode == CANVAS_ATTACH) {
+        attach(buffer, composition);
+    } else {
+        drawn = blend(canvas, buffer, composition);
+    }
+    gst_video_overlay_composition_unref(composition);
+    return drawn;
+}
+
+gboolean canvas_can_obscure(const Canvas *canvas)
+{
+    return canvas->own_mode == CANVAS_PLANES;
+}
+
+gboolean canvas_draw(Canvas *canvas, GstBuffer *buffer, const CanvasScene *scene)
 {
     if (canvas->shapes == NULL) {
         canvas->shapes = g_array_new(FALSE, FALSE, sizeof(Shape));
@@ -178,8 +211,15 @@ gboolean canvas_draw(Canvas *canvas, GstBuffer *buffer, const GArray *objects, g
         (gint)(canvas->line_px > 0 ? canvas->line_px
                                    : layout_auto_line_px((guint)canvas->style.height));
     label_cache_trim(canvas->labels);
-    layout_objects(canvas->shapes, objects, &canvas->style, canvas->labels);
-    return canvas->shapes->len == 0 || draw_shapes(canvas, buffer, alpha);
+    g_array_set_size(canvas->shapes, 0);
+    if (!canvas_can_obscure(canvas)) {
+        layout_covers(canvas->shapes, scene->obscured, &canvas->style);
+    }
+    layout_objects(canvas->shapes, scene->objects, &canvas->style, canvas->labels);
+    if (canvas->mode == CANVAS_PLANES) {
+        return draw_planes(canvas, buffer, scene);
+    }
+    return canvas->shapes->len == 0 || draw_composition(canvas, buffer, scene->alpha);
 }
 
 void canvas_finish(Canvas *canvas)

@@ -16,6 +16,14 @@ typedef enum {
     CANVAS_NEVER,  // nobody can
 } CanvasMode;
 
+// What one frame shows. Objects have the element type EffdetDetection.
+typedef struct {
+    const GArray *objects;  // drawn as boxes
+    const GArray *obscured; // made unrecognisable before; where canvas_can_obscure() is FALSE,
+                            // covered instead
+    guint alpha;            // of boxes and texts
+} CanvasScene;
+
 // One thread at a time; to be cleared with zeroes, then canvas_set_caps(), at the end
 // canvas_finish().
 typedef struct {
@@ -29,6 +37,7 @@ typedef struct {
     GArray *shapes;
     gchar *font;
     guint font_px, line_px; // 0 = from the height of the frame
+    gboolean smooth;        // what is obscured is blurred
     LabelFormat *label_format;
 } Canvas;
 
@@ -41,10 +50,13 @@ void canvas_set_downstream_draws(Canvas *canvas, gboolean draws);
 // How it looks from now on. To be called before the first drawing.
 void canvas_apply(Canvas *canvas, const OverlaySettings *settings);
 
-// Draws objects (element type EffdetDetection) on a writable buffer; FALSE if its memory cannot be
-// mapped. Not to be called in CANVAS_NEVER.
-gboolean canvas_draw(Canvas *canvas, GstBuffer *buffer, const GArray *objects,
-                     guint alpha) G_GNUC_WARN_UNUSED_RESULT;
+// Whether parts of the picture can be made unrecognisable, for which one must write its samples.
+gboolean canvas_can_obscure(const Canvas *canvas);
+
+// Draws the scene on a writable buffer; FALSE if its memory cannot be mapped. Not to be called in
+// CANVAS_NEVER.
+gboolean canvas_draw(Canvas *canvas, GstBuffer *buffer,
+                     const CanvasScene *scene) G_GNUC_WARN_UNUSED_RESULT;
 
 void canvas_finish(Canvas *canvas);
 

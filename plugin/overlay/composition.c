@@ -40,7 +40,7 @@ static GstVideoOverlayRectangle *rectangle_new(const Shape *shape, const InkSet 
     gst_video_frame_unmap(&frame);
     rectangle = gst_video_overlay_rectangle_new_raw(pixels, shape->rect.x, shape->rect.y, w, h,
                                                     GST_VIDEO_OVERLAY_FORMAT_FLAG_NONE);
-    if (alpha != RASTER_OPAQUE) {
+    if (alpha != RASTER_OPAQUE && !shape->opaque) {
         gst_video_overlay_rectangle_set_global_alpha(rectangle, (gfloat)alpha / RASTER_OPAQUE);
     }
     gst_buffer_unref(pixels);

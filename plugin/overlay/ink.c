@@ -4,11 +4,11 @@
 #include "ink.h"
 
 // Neighbours differ in hue and lightness; all of them stand out from skin, asphalt, grass and sky.
-static const guint8 palette[INK_N_CLASSES][3] = {
-    {50, 220, 80},  {255, 150, 20},  {40, 150, 255}, {255, 70, 110},
-    {250, 225, 50}, {170, 95, 250},  {45, 215, 210}, {240, 90, 225},
-    {150, 225, 30}, {225, 70, 40},   {20, 105, 200}, {255, 185, 160},
-    {20, 150, 110}, {200, 180, 255}, {185, 130, 30}, {235, 240, 190},
+static const guint8 palette[INK_N][3] = {
+    {50, 220, 80},   {255, 150, 20},  {40, 150, 255}, {255, 70, 110},  {250, 225, 50},
+    {170, 95, 250},  {45, 215, 210},  {240, 90, 225}, {150, 225, 30},  {225, 70, 40},
+    {20, 105, 200},  {255, 185, 160}, {20, 150, 110}, {200, 180, 255}, {185, 130, 30},
+    {235, 240, 190}, {40, 40, 40},
 };
 
 // Signal level of white in graphics on HDR video: 203 cd/m2 (Report ITU-R BT.2408).
@@ -61,7 +61,7 @@ static void ink_init(Ink *ink, guint8 r, guint8 g, guint8 b, const GstVideoInfo 
 
 void ink_set_init(InkSet *set, const GstVideoInfo *info)
 {
-    for (guint i = 0; i < INK_N_CLASSES; i++) {
+    for (guint i = 0; i < INK_N; i++) {
         const guint8 *c = palette[i];
         guint luma_x1000 = 299u * c[0] + 587u * c[1] + 114u * c[2];
         guint8 text = luma_x1000 > 110000 ? 0 : 255;

@@ -11,6 +11,9 @@ G_BEGIN_DECLS
 
 #define INK_N_CLASSES 16 // colours for classes and tracks, before they repeat
 
+#define INK_NEUTRAL INK_N_CLASSES // dark grey, of no class
+#define INK_N (INK_N_CLASSES + 1)
+
 // One colour as the component samples of a video format, in the order of its GstVideoFormatInfo.
 typedef struct {
     guint16 sample[GST_VIDEO_MAX_COMPONENTS];
@@ -18,8 +21,8 @@ typedef struct {
 
 // The colours of one video format.
 typedef struct {
-    Ink plate[INK_N_CLASSES]; // boxes and the plates behind the text
-    Ink text[INK_N_CLASSES];  // black or white, whichever reads better on the plate
+    Ink plate[INK_N]; // boxes and the plates behind the text
+    Ink text[INK_N];  // black or white, whichever reads better on the plate
 } InkSet;
 
 // Fills the set for the format, matrix, range and transfer of a video.

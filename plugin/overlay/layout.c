@@ -25,8 +25,7 @@ static gint snap_up(gint value, gint grid)
     return snap_down(value + grid - 1, grid);
 }
 
-// The part of the object inside the frame, on the grid. FALSE if there is none.
-static gboolean box_in_frame(Rect *box, const EffdetDetection *object, const LayoutStyle *style)
+gboolean layout_box(Rect *box, const EffdetDetection *object, const LayoutStyle *style)
 {
     gdouble right = object->x + object->w, bottom = object->y + object->h;
     gint left, top;
@@ -97,21 +96,31 @@ static void add_text(GArray *shapes, const Rect *box, const EffdetDetection *obj
     g_array_append_val(shapes, shape);
 }
 
+void layout_covers(GArray *shapes, const GArray *objects, const LayoutStyle *style)
+{
+    Shape shape = {.ink = INK_NEUTRAL, .opaque = TRUE};
+
+    for (guint i = 0; i < objects->len; i++) {
+        if (layout_box(&shape.rect, &g_array_index(objects, EffdetDetection, i), style)) {
+            g_array_append_val(shapes, shape);
+        }
+    }
+}
+
 void layout_objects(GArray *shapes, const GArray *objects, const LayoutStyle *style,
                     LabelCache *cache)
 {
     Rect box;
 
-    g_array_set_size(shapes, 0);
     for (guint i = objects->len; i > 0; i--) {
         const EffdetDetection *object = &g_array_index(objects, EffdetDetection, i - 1);
-        if (box_in_frame(&box, object, style)) {
+        if (layout_box(&box, object, style)) {
             add_outline(shapes, &box, ink_of(object, style->colour_by_track), style);
         }
     }
     for (guint i = objects->len; i > 0 && style->labels; i--) {
         const EffdetDetection *object = &g_array_index(objects, EffdetDetection, i - 1);
-        if (box_in_frame(&box, object, style)) {
+        if (layout_box(&box, object, style)) {
             add_text(shapes, &box, object, style, cache);
         }
     }

@@ -13,6 +13,7 @@ typedef struct {
     Rect rect;
     guint ink;
     const Stamp *stamp;
+    gboolean opaque; // however faint the rest is drawn
 } Shape;
 
 typedef struct {
@@ -29,9 +30,16 @@ typedef struct {
 guint layout_auto_line_px(guint frame_height);
 guint layout_auto_text_px(guint frame_height);
 
-// Replaces the shapes by those for the objects (element type EffdetDetection), in drawing order:
-// all boxes, then all texts, the surest object's last. Objects outside the frame, without area or
-// with coordinates that are no numbers add nothing. The shapes stay valid until the cache is
+// The part of an object inside the frame, on the grid. FALSE if there is none: objects outside the
+// frame, without area or with coordinates that are no numbers.
+gboolean layout_box(Rect *box, const EffdetDetection *object,
+                    const LayoutStyle *style) G_GNUC_WARN_UNUSED_RESULT;
+
+// Adds an opaque rectangle over each object.
+void layout_covers(GArray *shapes, const GArray *objects, const LayoutStyle *style);
+
+// Adds the shapes for the objects (element type EffdetDetection), in drawing order:
+// all boxes, then all texts, the surest object's last. The shapes stay valid until the cache is
 // trimmed.
 void layout_objects(GArray *shapes, const GArray *objects, const LayoutStyle *style,
                     LabelCache *cache);

@@ -39,8 +39,8 @@ struct _GstEffdetOverlay {
     Canvas canvas;
     gboolean asked_downstream, warned; // since the caps
     GArray *objects, *last;            // of this frame; of the last frame with a result
-    GArray *shown;                     // of either, without hidden classes
-    ClassList *hide;
+    GArray *shown, *obscured;          // of either: without hidden classes; to be obscured
+    ClassList *hide, *obscure;
     GstClockTime last_pts; // NONE: there is nothing to hold
 };
 
@@ -151,6 +151,18 @@ static const GArray *shown_of(GstEffdetOverlay *self, const GArray *objects)
     return self->shown;
 }
 
+static const GArray *obscured_of(GstEffdetOverlay *self, const GArray *objects)
+{
+    g_array_set_size(self->obscured, 0);
+    for (guint i = 0; i < objects->len && self->obscure != NULL; i++) {
+        const EffdetDetection *object = &g_array_index(objects, EffdetDetection, i);
+        if (class_list_has_any(self->obscure, object)) {
+            g_array_append_val(self->obscured, *object);
+        }
+    }
+    return self->obscured;
+}
+
 // Returns hold_ms.
 static guint apply_settings(GstEffdetOverlay *self)
 {
@@ -161,51 +173,77 @@ static guint apply_settings(GstEffdetOverlay *self)
     if (self->settings_changed) {
         canvas_apply(&self->canvas, &self->settings);
         class_list_free(self->hide);
+        class_list_free(self->obscure);
         self->hide = class_list_new(self->settings.hide);
+        self->obscure = class_list_new(self->settings.obscure);
         self->settings_changed = FALSE;
     }
     GST_OBJECT_UNLOCK(self);
     return hold_ms;
 }
 
-static void warn_once(GstEffdetOverlay *self)
+// What the negotiated video allows. FALSE ends the stream: what is to be obscured must not pass in
+// plain sight.
+static gboolean check_mode(GstEffdetOverlay *self)
 {
-    if (!self->warned) {
+    if (self->canvas.mode == CANVAS_NEVER && self->obscure != NULL) {
+        GST_ELEMENT_ERROR(self, STREAM, FORMAT, ("Cannot obscure objects in this kind of video."),
+                          ("neither this element nor the one behind it draws into the negotiated "
+                           "format or memory: put an element before it that brings the video to "
+                           "system memory (videoconvert, vapostproc, vulkandownload …)"));
+        return FALSE;
+    }
+    if (self->canvas.mode == CANVAS_NEVER && !self->warned) {
         self->warned = TRUE;
         GST_ELEMENT_WARNING(
             self, STREAM, FORMAT, ("Cannot draw into this kind of video."),
             ("neither this element nor the one behind it draws into the negotiated format or "
              "memory: put an element before it that brings the video to system memory "
              "(videoconvert, vapostproc, vulkandownload …)"));
+    } else if (self->obscure != NULL && !canvas_can_obscure(&self->canvas) && !self->warned) {
+        self->warned = TRUE;
+        GST_ELEMENT_WARNING(self, STREAM, FORMAT,
+                            ("Objects are covered instead of blurred or pixelated."),
+                            ("this element cannot write the samples of the negotiated format or "
+                             "memory: put a videoconvert to NV12 or the like before it"));
     }
+    return TRUE;
+}
+
+static GstFlowReturn draw(GstEffdetOverlay *self, GstBuffer *buffer, const CanvasScene *scene)
+{
+    if (canvas_draw(&self->canvas, buffer, scene)) {
+        return GST_FLOW_OK;
+    }
+    GST_ELEMENT_ERROR(self, RESOURCE, WRITE, ("Cannot draw into a video frame."),
+                      ("its memory of %" G_GSIZE_FORMAT
+                       " bytes could not be mapped for writing as the negotiated video: put a "
+                       "videoconvert before this element",
+                       gst_buffer_get_size(buffer)));
+    return GST_FLOW_ERROR;
 }
 
 static GstFlowReturn gst_effdet_overlay_transform_ip(GstBaseTransform *transform, GstBuffer *buffer)
 {
     GstEffdetOverlay *self = GST_EFFDET_OVERLAY(transform);
+    guint hold_ms = apply_settings(self);
     const GArray *objects;
-    guint alpha;
+    CanvasScene scene;
 
-    objects = shown_of(self, objects_for(self, buffer, apply_settings(self), &alpha));
-    if (objects->len == 0 || GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_GAP)) {
+    objects = objects_for(self, buffer, hold_ms, &scene.alpha);
+    scene.obscured = obscured_of(self, objects);
+    scene.objects = shown_of(self, objects);
+    if (scene.objects->len + scene.obscured->len == 0 ||
+        GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_GAP)) {
         return GST_FLOW_OK;
     }
     if (self->canvas.mode != CANVAS_PLANES && !self->asked_downstream) {
         ask_downstream(self);
     }
-    if (self->canvas.mode == CANVAS_NEVER) {
-        warn_once(self);
-        return GST_FLOW_OK;
-    }
-    if (!canvas_draw(&self->canvas, buffer, objects, alpha)) {
-        GST_ELEMENT_ERROR(self, RESOURCE, WRITE, ("Cannot draw into a video frame."),
-                          ("its memory of %" G_GSIZE_FORMAT
-                           " bytes could not be mapped for writing as the negotiated video: put a "
-                           "videoconvert before this element",
-                           gst_buffer_get_size(buffer)));
+    if (!check_mode(self)) {
         return GST_FLOW_ERROR;
     }
-    return GST_FLOW_OK;
+    return self->canvas.mode == CANVAS_NEVER ? GST_FLOW_OK : draw(self, buffer, &scene);
 }
 
 // ---- life ---------------------------------------------------------------------------------------
@@ -309,7 +347,9 @@ static void gst_effdet_overlay_finalize(GObject *object)
     g_array_unref(self->objects);
     g_array_unref(self->last);
     g_array_unref(self->shown);
+    g_array_unref(self->obscured);
     class_list_free(self->hide);
+    class_list_free(self->obscure);
     overlay_settings_finish(&self->settings);
     g_free(self->objection);
     G_OBJECT_CLASS(gst_effdet_overlay_parent_class)->finalize(object);
@@ -322,6 +362,7 @@ static void gst_effdet_overlay_init(GstEffdetOverlay *self)
     self->objects = g_array_new(FALSE, FALSE, sizeof(EffdetDetection));
     self->last = g_array_new(FALSE, FALSE, sizeof(EffdetDetection));
     self->shown = g_array_new(FALSE, FALSE, sizeof(EffdetDetection));
+    self->obscured = g_array_new(FALSE, FALSE, sizeof(EffdetDetection));
     self->last_pts = GST_CLOCK_TIME_NONE;
     gst_base_transform_set_in_place(GST_BASE_TRANSFORM(self), TRUE);
 }

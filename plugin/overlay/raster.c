@@ -80,6 +80,7 @@ void raster_init(Raster *raster, const GstVideoFrame *frame)
             .w_sub = GST_VIDEO_FORMAT_INFO_W_SUB(finfo, i),
             .h_sub = GST_VIDEO_FORMAT_INFO_H_SUB(finfo, i),
             .shift = GST_VIDEO_FORMAT_INFO_SHIFT(finfo, i),
+            .mask = (guint16)((1u << GST_VIDEO_FORMAT_INFO_DEPTH(finfo, i)) - 1),
             .wide = wide,
             .little_endian = GST_VIDEO_FORMAT_INFO_IS_LE(finfo),
         };
@@ -101,12 +102,22 @@ static guint16 mix(guint16 below, guint16 above, guint alpha)
                      RASTER_OPAQUE);
 }
 
+static guint16 wide_sample(const RasterComponent *component, const guint8 *sample)
+{
+    return (component->little_endian ? GST_READ_UINT16_LE(sample) : GST_READ_UINT16_BE(sample)) >>
+           component->shift;
+}
+
 static void write_narrow(const RasterComponent *component, const Run *run, guint alpha)
 {
     guint8 *out = run->out;
 
     if (alpha == RASTER_OPAQUE && run->advance == 0 && component->step == 1) {
         memset(out, run->values[0], (gsize)run->n);
+    } else if (alpha == RASTER_OPAQUE && component->step == 1) {
+        for (gint i = 0; i < run->n; i++) {
+            out[i] = (guint8)run->values[i];
+        }
     } else if (alpha == RASTER_OPAQUE) {
         for (gint i = 0; i < run->n; i++) {
             out[i * component->step] = (guint8)run->values[i * run->advance];
@@ -123,11 +134,9 @@ static void write_wide(const RasterComponent *component, const Run *run, guint a
 {
     for (gint i = 0; i < run->n; i++) {
         guint8 *sample = run->out + i * component->step;
-        guint16 bits =
-            component->little_endian ? GST_READ_UINT16_LE(sample) : GST_READ_UINT16_BE(sample);
-        guint16 value = mix(bits >> component->shift, run->values[i * run->advance], alpha);
+        guint16 value = mix(wide_sample(component, sample), run->values[i * run->advance], alpha);
+        guint16 bits = (guint16)(value << component->shift);
 
-        bits = (guint16)(value << component->shift);
         if (component->little_endian) {
             GST_WRITE_UINT16_LE(sample, bits);
         } else {
@@ -147,19 +156,14 @@ static void write_run(const RasterComponent *component, const Run *run, guint al
 
 // ---- areas --------------------------------------------------------------------------------------
 
-// A rectangle of pixels as samples of one component, clipped to it: [left, right) x [top, bottom).
-typedef struct {
-    gint left, top, right, bottom;
-} Span;
-
 static gint ceil_shift(gint value, guint shift)
 {
     return (value + (1 << shift) - 1) >> shift;
 }
 
-static Span span_of(const RasterComponent *component, const Rect *rect)
+RasterSpan raster_span(const RasterComponent *component, const Rect *rect)
 {
-    return (Span){
+    return (RasterSpan){
         .left = MAX(rect->x >> component->w_sub, 0),
         .top = MAX(rect->y >> component->h_sub, 0),
         .right = MIN(ceil_shift(rect->x + rect->w, component->w_sub), component->width),
@@ -172,11 +176,26 @@ static guint8 *sample_at(const RasterComponent *component, gint x, gint y)
     return component->data + (gssize)y * component->stride + (gssize)x * component->step;
 }
 
+guint16 raster_read(const RasterComponent *component, gint x, gint y)
+{
+    const guint8 *sample = sample_at(component, x, y);
+
+    return component->wide ? wide_sample(component, sample) & component->mask : *sample;
+}
+
+void raster_write(const RasterComponent *component, gint x, gint y, const guint16 *values, gint n,
+                  gint advance)
+{
+    Run run = {.out = sample_at(component, x, y), .values = values, .n = n, .advance = advance};
+
+    write_run(component, &run, RASTER_OPAQUE);
+}
+
 void raster_fill(const Raster *raster, const Rect *rect, const Ink *ink, guint alpha)
 {
     for (guint i = 0; i < raster->n_components; i++) {
         const RasterComponent *component = &raster->component[i];
-        Span span = span_of(component, rect);
+        RasterSpan span = raster_span(component, rect);
         Run run = {.values = &ink->sample[i], .n = span.right - span.left};
 
         for (gint y = span.top; y < span.bottom && run.n > 0; y++) {
@@ -192,7 +211,7 @@ void raster_put(const Raster *raster, gint x, gint y, const Stamp *stamp, guint 
 
     for (guint i = 0; i < raster->n_components; i++) {
         const RasterComponent *component = &raster->component[i];
-        Span span = span_of(component, &rect);
+        RasterSpan span = raster_span(component, &rect);
         gint origin_x = x >> component->w_sub, origin_y = y >> component->h_sub;
         gint pitch = stamp->w >> component->w_sub;
         Run run = {.n = span.right - span.left, .advance = 1};

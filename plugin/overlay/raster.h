@@ -22,6 +22,7 @@ typedef struct {
     gint width, height; // samples
     guint w_sub, h_sub; // log2 of the pixels a sample covers
     guint shift;        // unused low bits of a 16-bit sample
+    guint16 mask;       // of its used bits, shifted down
     gboolean little_endian;
     gboolean wide; // samples are 16-bit, else bytes
 } RasterComponent;
@@ -31,6 +32,11 @@ typedef struct {
     RasterComponent component[GST_VIDEO_MAX_COMPONENTS];
     guint n_components;
 } Raster;
+
+// A rectangle of pixels as samples of one component: [left, right) x [top, bottom).
+typedef struct {
+    gint left, top, right, bottom;
+} RasterSpan;
 
 // A bitmap in the samples of one video format; its size is a multiple of the format's grid.
 typedef struct {
@@ -50,6 +56,13 @@ gint raster_grid_y(const GstVideoFormatInfo *finfo);
 
 // The frame must be mapped for writing and stay so while the raster is used.
 void raster_init(Raster *raster, const GstVideoFrame *frame);
+
+// Samples of one component, those of wide ones unshifted and without unused bits. `values` advances
+// by 0 (n times the same) or 1. The samples must lie in the frame.
+RasterSpan raster_span(const RasterComponent *component, const Rect *rect); // clipped to the frame
+guint16 raster_read(const RasterComponent *component, gint x, gint y);
+void raster_write(const RasterComponent *component, gint x, gint y, const guint16 *values, gint n,
+                  gint advance);
 
 void raster_fill(const Raster *raster, const Rect *rect, const Ink *ink, guint alpha);
 void raster_put(const Raster *raster, gint x, gint y, const Stamp *stamp, guint alpha);

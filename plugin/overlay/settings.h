@@ -22,6 +22,20 @@ typedef enum {
     GST_EFFDET_OVERLAY_COLOUR_BY_TRACK,
 } GstEffdetOverlayColourBy;
 
+/**
+ * GstEffdetOverlayObscureMode:
+ * @GST_EFFDET_OVERLAY_OBSCURE_BLUR: smooth
+ * @GST_EFFDET_OVERLAY_OBSCURE_PIXELATE: in blocks
+ *
+ * How a part of the picture is made unrecognisable.
+ *
+ * Since: 0.1
+ */
+typedef enum {
+    GST_EFFDET_OVERLAY_OBSCURE_BLUR,
+    GST_EFFDET_OVERLAY_OBSCURE_PIXELATE,
+} GstEffdetOverlayObscureMode;
+
 // What a user may change at any time. One thread at a time.
 typedef struct {
     guint hold_ms, line_px, font_px; // line and font: 0 = from the frame's height
@@ -29,7 +43,8 @@ typedef struct {
     gchar *label_format; // one that label_format_new() takes
     gboolean labels, confidence;
     GstEffdetOverlayColourBy colour_by;
-    gchar *hide; // for class_list_new()
+    gchar *hide, *obscure; // for class_list_new()
+    GstEffdetOverlayObscureMode obscure_mode;
 } OverlaySettings;
 
 void overlay_settings_install(GObjectClass *klass);
