@@ -215,6 +215,9 @@ gboolean canvas_draw(Canvas *canvas, GstBuffer *buffer, const CanvasScene *scene
     if (!canvas_can_obscure(canvas)) {
         layout_covers(canvas->shapes, scene->obscured, &canvas->style);
     }
+    if (scene->trails != NULL) {
+        trails_layout(scene->trails, canvas->shapes, &canvas->style);
+    }
     layout_objects(canvas->shapes, scene->objects, &canvas->style, canvas->labels);
     if (canvas->mode == CANVAS_PLANES) {
         return draw_planes(canvas, buffer, scene);

@@ -6,6 +6,7 @@
 
 #include "layout.h"
 #include "settings.h"
+#include "trails.h"
 
 G_BEGIN_DECLS
 
@@ -21,6 +22,7 @@ typedef struct {
     const GArray *objects;  // drawn as boxes
     const GArray *obscured; // made unrecognisable before; where canvas_can_obscure() is FALSE,
                             // covered instead
+    const Trails *trails;   // NULL = none
     guint alpha;            // of boxes and texts
 } CanvasScene;
 

@@ -41,6 +41,8 @@ struct _GstEffdetOverlay {
     GArray *objects, *last;            // of this frame; of the last frame with a result
     GArray *shown, *obscured;          // of either: without hidden classes; to be obscured
     ClassList *hide, *obscure;
+    Trails *trails; // NULL: none are wanted
+    GstClockTime trail_age;
     GstClockTime last_pts; // NONE: there is nothing to hold
 };
 
@@ -55,18 +57,31 @@ G_DEFINE_TYPE_WITH_CODE(GstEffdetOverlay, gst_effdet_overlay, GST_TYPE_BASE_TRAN
 GST_ELEMENT_REGISTER_DEFINE(effdetoverlay, "effdetoverlay", GST_RANK_NONE, GST_TYPE_EFFDET_OVERLAY)
 GST_ELEMENT_REGISTER_DEFINE(overlay, "overlay", GST_RANK_NONE, GST_TYPE_EFFDET_OVERLAY)
 
+static void forget(GstEffdetOverlay *self)
+{
+    self->last_pts = GST_CLOCK_TIME_NONE;
+    g_array_set_size(self->last, 0);
+    if (self->trails != NULL) {
+        trails_clear(self->trails);
+    }
+}
+
 // ---- caps ---------------------------------------------------------------------------------------
 
 static gboolean gst_effdet_overlay_set_caps(GstBaseTransform *transform, GstCaps *caps,
                                             GstCaps *out_caps)
 {
     GstEffdetOverlay *self = GST_EFFDET_OVERLAY(transform);
+    gint width = self->canvas.style.width, height = self->canvas.style.height;
 
     if (!canvas_set_caps(&self->canvas, caps)) {
         GST_ERROR_OBJECT(self, "caps without a size: %" GST_PTR_FORMAT, caps);
         return FALSE;
     }
     self->asked_downstream = self->warned = FALSE;
+    if (self->canvas.style.width != width || self->canvas.style.height != height) {
+        forget(self);
+    }
     return TRUE;
 }
 
@@ -101,12 +116,6 @@ static gboolean gst_effdet_overlay_propose_allocation(GstBaseTransform *transfor
 }
 
 // ---- what a frame shows -------------------------------------------------------------------------
-
-static void forget(GstEffdetOverlay *self)
-{
-    self->last_pts = GST_CLOCK_TIME_NONE;
-    g_array_set_size(self->last, 0);
-}
 
 static gboolean still_held(const GstEffdetOverlay *self, GstClockTime pts, guint hold_ms)
 {
@@ -176,10 +185,27 @@ static guint apply_settings(GstEffdetOverlay *self)
         class_list_free(self->obscure);
         self->hide = class_list_new(self->settings.hide);
         self->obscure = class_list_new(self->settings.obscure);
+        self->trail_age = self->settings.trails_ms * GST_MSECOND;
         self->settings_changed = FALSE;
     }
     GST_OBJECT_UNLOCK(self);
     return hold_ms;
+}
+
+// The paths to show, with what is shown on this frame. Objects that are held stand still, and a
+// tracker that lost them would know no more.
+static const Trails *trails_for(GstEffdetOverlay *self, const GArray *shown, gboolean held,
+                                GstClockTime pts)
+{
+    if (self->trail_age == 0) {
+        g_clear_pointer(&self->trails, trails_free);
+        return NULL;
+    }
+    if (self->trails == NULL) {
+        self->trails = trails_new();
+    }
+    trails_update(self->trails, held ? self->objects : shown, pts, self->trail_age);
+    return trails_any(self->trails) ? self->trails : NULL;
 }
 
 // What the negotiated video allows. FALSE ends the stream: what is to be obscured must not pass in
@@ -233,7 +259,8 @@ static GstFlowReturn gst_effdet_overlay_transform_ip(GstBaseTransform *transform
     objects = objects_for(self, buffer, hold_ms, &scene.alpha);
     scene.obscured = obscured_of(self, objects);
     scene.objects = shown_of(self, objects);
-    if (scene.objects->len + scene.obscured->len == 0 ||
+    scene.trails = trails_for(self, scene.objects, objects == self->last, GST_BUFFER_PTS(buffer));
+    if ((scene.objects->len + scene.obscured->len == 0 && scene.trails == NULL) ||
         GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_GAP)) {
         return GST_FLOW_OK;
     }
@@ -350,6 +377,7 @@ static void gst_effdet_overlay_finalize(GObject *object)
     g_array_unref(self->obscured);
     class_list_free(self->hide);
     class_list_free(self->obscure);
+    trails_free(self->trails);
     overlay_settings_finish(&self->settings);
     g_free(self->objection);
     G_OBJECT_CLASS(gst_effdet_overlay_parent_class)->finalize(object);

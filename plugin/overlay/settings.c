@@ -19,6 +19,7 @@ enum {
     PROP_HIDE,
     PROP_OBSCURE,
     PROP_OBSCURE_MODE,
+    PROP_TRAILS,
 };
 
 // Its type is that of the specification.
@@ -47,6 +48,8 @@ static gpointer field(OverlaySettings *s, guint property)
         return &s->obscure;
     case PROP_OBSCURE_MODE:
         return &s->obscure_mode;
+    case PROP_TRAILS:
+        return &s->trails_ms;
     default:
         return NULL;
     }
@@ -184,6 +187,19 @@ static void install_look_properties(GObjectClass *klass)
         klass, PROP_COLOUR_BY,
         g_param_spec_enum("colour-by", "Colour by", "What the colour of a box means",
                           colour_by_get_type(), GST_EFFDET_OVERLAY_COLOUR_BY_CLASS, FLAGS));
+    /**
+     * GstEffdetOverlay:trails:
+     *
+     * For how long the path of a tracked object is shown: a line through the middle of the box's
+     * foot. Of 64 tracks at most, by the frames' times.
+     *
+     * Since: 0.1
+     */
+    g_object_class_install_property(
+        klass, PROP_TRAILS,
+        g_param_spec_uint("trails", "Trails",
+                          "How much of a tracked object's path is shown (ms; 0 = nothing)", 0,
+                          60000, 0, FLAGS));
 }
 
 static void install_class_properties(GObjectClass *klass)

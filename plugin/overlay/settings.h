@@ -38,7 +38,8 @@ typedef enum {
 
 // What a user may change at any time. One thread at a time.
 typedef struct {
-    guint hold_ms, line_px, font_px; // line and font: 0 = from the frame's height
+    guint hold_ms, trails_ms;
+    guint line_px, font_px; // 0 = from the frame's height
     gchar *font;
     gchar *label_format; // one that label_format_new() takes
     gboolean labels, confidence;
