@@ -5,6 +5,9 @@
 
 #include <math.h>
 
+#define LINES_IN_PIECE 2 // length of a dash and of a gap, in thicknesses
+#define MAX_PIECES 15    // of one side: compositions have a rectangle for each dash
+
 guint layout_auto_line_px(guint frame_height)
 {
     return MAX((frame_height + 135) / 270, 1);
@@ -45,6 +48,13 @@ gboolean layout_box(Rect *box, const EffdetDetection *object, const LayoutStyle 
     return TRUE;
 }
 
+// How a strip of a box is cut up.
+typedef struct {
+    gint piece_px; // least length of a dash and of a gap; 0 = the strip is whole
+    gint grid;
+    gboolean level;
+} Dashes;
+
 static void add_rect(GArray *shapes, guint ink, gint x, gint y, gint w, gint h)
 {
     Shape shape = {.rect = {x, y, w, h}, .ink = ink};
@@ -54,10 +64,37 @@ static void add_rect(GArray *shapes, guint ink, gint x, gint y, gint w, gint h)
     }
 }
 
+// One strip, or every other piece of it, both ends among them.
+static void add_strip(GArray *shapes, guint ink, const Rect *strip, const Dashes *dashes)
+{
+    gboolean level = dashes->level;
+    gint length = level ? strip->w : strip->h, grid = dashes->grid;
+    gint n = dashes->piece_px > 0 ? MIN(length / dashes->piece_px, MAX_PIECES) : 1;
+
+    n -= n % 2 == 0;
+    if (n < 3) {
+        add_rect(shapes, ink, strip->x, strip->y, strip->w, strip->h);
+        return;
+    }
+    for (gint i = 0; i < n; i += 2) {
+        gint start = snap_down(length * i / n, grid);
+        gint end = i == n - 1 ? length : snap_down(length * (i + 1) / n, grid);
+
+        if (level) {
+            add_rect(shapes, ink, strip->x + start, strip->y, end - start, strip->h);
+        } else {
+            add_rect(shapes, ink, strip->x, strip->y + start, strip->w, end - start);
+        }
+    }
+}
+
 // Four strips inside the box that do not overlap, so that they can be blended; one if they would
 // fill it.
-static void add_outline(GArray *shapes, const Rect *box, guint ink, const LayoutStyle *style)
+static void add_outline(GArray *shapes, const Rect *box, guint ink, gboolean dashed,
+                        const LayoutStyle *style)
 {
+    gint piece_px = dashed ? LINES_IN_PIECE * style->line_px : 0;
+    Dashes level = {piece_px, style->grid_x, TRUE}, upright = {piece_px, style->grid_y, FALSE};
     gint line_x = snap_up(style->line_px, style->grid_x);
     gint line_y = snap_up(style->line_px, style->grid_y);
     gint right = snap_down(box->x + box->w - line_x, style->grid_x);
@@ -68,10 +105,11 @@ static void add_outline(GArray *shapes, const Rect *box, guint ink, const Layout
         add_rect(shapes, ink, box->x, box->y, box->w, box->h);
         return;
     }
-    add_rect(shapes, ink, box->x, box->y, box->w, line_y);
-    add_rect(shapes, ink, box->x, bottom, box->w, box->y + box->h - bottom);
-    add_rect(shapes, ink, box->x, box->y + line_y, line_x, inner_h);
-    add_rect(shapes, ink, right, box->y + line_y, box->x + box->w - right, inner_h);
+    add_strip(shapes, ink, &(Rect){box->x, box->y, box->w, line_y}, &level);
+    add_strip(shapes, ink, &(Rect){box->x, bottom, box->w, box->y + box->h - bottom}, &level);
+    add_strip(shapes, ink, &(Rect){box->x, box->y + line_y, line_x, inner_h}, &upright);
+    add_strip(shapes, ink, &(Rect){right, box->y + line_y, box->x + box->w - right, inner_h},
+              &upright);
 }
 
 // On top of the box, or inside it where there is no room above.
@@ -115,7 +153,8 @@ void layout_objects(GArray *shapes, const GArray *objects, const LayoutStyle *st
     for (guint i = objects->len; i > 0; i--) {
         const EffdetDetection *object = &g_array_index(objects, EffdetDetection, i - 1);
         if (layout_box(&box, object, style)) {
-            add_outline(shapes, &box, ink_of(object, style->colour_by_track), style);
+            add_outline(shapes, &box, ink_of(object, style->colour_by_track), object->predicted,
+                        style);
         }
     }
     for (guint i = objects->len; i > 0 && style->labels; i--) {

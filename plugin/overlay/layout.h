@@ -39,8 +39,9 @@ gboolean layout_box(Rect *box, const EffdetDetection *object,
 void layout_covers(GArray *shapes, const GArray *objects, const LayoutStyle *style);
 
 // Adds the shapes for the objects (element type EffdetDetection), in drawing order:
-// all boxes, then all texts, the surest object's last. The shapes stay valid until the cache is
-// trimmed.
+// all boxes, dashed where the place is
+// a tracker's estimate, then all texts, the surest object's last. The shapes stay valid until the
+// cache is trimmed.
 void layout_objects(GArray *shapes, const GArray *objects, const LayoutStyle *style,
                     LabelCache *cache);
 

@@ -135,6 +135,49 @@ static void test_hide(void)
     gst_harness_teardown(harness);
 }
 
+// Lit pixels of a tracked object's box on black, and whether its four corners are among them.
+static guint lit(GstHarness *harness, const GstVideoInfo *info, gboolean inferred, gint side)
+{
+    GstBuffer *buffer = gst_buffer_new_allocate(NULL, info->size, NULL);
+    gint edge = side - 1;
+    GstMapInfo map;
+    guint n = 0;
+
+    gst_buffer_memset(buffer, 0, 0, info->size);
+    effdet_frame_meta_set(buffer, inferred, 0);
+    overlay_add_track(overlay_add_object(buffer, "person", 0, 0.75, 0, 0, side, side), 1, NULL);
+    buffer = gst_harness_push_and_pull(harness, buffer);
+    gst_buffer_map(buffer, &map, GST_MAP_READ);
+    for (gsize i = 0; i < map.size; i++) {
+        n += map.data[i] > 0;
+    }
+    g_assert_true(map.data[0] > 0 && map.data[edge] > 0 && map.data[edge * info->stride[0]] > 0 &&
+                  map.data[edge * info->stride[0] + edge] > 0);
+    gst_buffer_unmap(buffer, &map);
+    gst_buffer_unref(buffer);
+    return n;
+}
+
+static void test_predicted_is_dashed(void)
+{
+    GstVideoInfo info = overlay_info(GST_VIDEO_FORMAT_GRAY8, 160, 120, NULL);
+    GstHarness *harness = overlay_harness(&info, "labels", FALSE, "line-width", 2, NULL);
+
+    for (gint side = 1; side <= 120; side++) {
+        guint seen = lit(harness, &info, TRUE, side), predicted = lit(harness, &info, FALSE, side);
+        guint box = (guint)(side > 4 ? 4 * 2 * (side - 2) : side * side);
+
+        g_assert_cmpuint(seen, ==, box);
+        if (side < 20) {
+            g_assert_cmpuint(predicted, <=, seen);
+        } else if (predicted * 10 < seen * 4 || predicted * 10 > seen * 8) {
+            g_error("a box of %d pixels has %u lit dashed, %u whole", side, predicted, seen);
+        }
+    }
+    g_assert_cmpuint(lit(harness, &info, FALSE, 28), <, lit(harness, &info, TRUE, 28) * 8 / 10);
+    gst_harness_teardown(harness);
+}
+
 int main(int argc, char **argv)
 {
     fixture_init(&argc, &argv);
@@ -142,5 +185,6 @@ int main(int argc, char **argv)
     g_test_add_func("/overlay/classes/colour-by", test_colour_by);
     g_test_add_func("/overlay/classes/lists", test_class_lists);
     g_test_add_func("/overlay/classes/hide", test_hide);
+    g_test_add_func("/overlay/classes/predicted", test_predicted_is_dashed);
     return fixture_run();
 }
