@@ -87,6 +87,7 @@ void canvas_apply(Canvas *canvas, const OverlaySettings *settings)
     canvas->line_px = settings->line_px;
     canvas->smooth = settings->obscure_mode == GST_EFFDET_OVERLAY_OBSCURE_BLUR;
     canvas->style.labels = settings->labels;
+    canvas->style.confidence_bar = settings->confidence_bar;
     canvas->style.confidence = settings->confidence;
     canvas->style.colour_by_track = settings->colour_by == GST_EFFDET_OVERLAY_COLOUR_BY_TRACK;
     canvas->style.label_format = canvas->label_format;
@@ -219,6 +220,10 @@ gboolean canvas_draw(Canvas *canvas, GstBuffer *buffer, const CanvasScene *scene
         trails_layout(scene->trails, canvas->shapes, &canvas->style);
     }
     layout_objects(canvas->shapes, scene->objects, &canvas->style, canvas->labels);
+    if (scene->statistics != NULL) {
+        layout_corner(canvas->shapes, scene->statistics->texts, STATISTICS_N_TEXTS, &canvas->style,
+                      canvas->labels);
+    }
     if (canvas->mode == CANVAS_PLANES) {
         return draw_planes(canvas, buffer, scene);
     }

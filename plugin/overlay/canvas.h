@@ -6,6 +6,7 @@
 
 #include "layout.h"
 #include "settings.h"
+#include "statistics.h"
 #include "trails.h"
 
 G_BEGIN_DECLS
@@ -23,7 +24,8 @@ typedef struct {
     const GArray *obscured; // made unrecognisable before; where canvas_can_obscure() is FALSE,
                             // covered instead
     const Trails *trails;   // NULL = none
-    guint alpha;            // of boxes and texts
+    const Statistics *statistics; // NULL = none
+    guint alpha;                  // of boxes and texts
 } CanvasScene;
 
 // One thread at a time; to be cleared with zeroes, then canvas_set_caps(), at the end

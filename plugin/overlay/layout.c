@@ -112,6 +112,20 @@ static void add_outline(GArray *shapes, const Rect *box, guint ink, gboolean das
               &upright);
 }
 
+// On the foot of the box, from the left; none in a box that it would fill.
+static void add_bar(GArray *shapes, const Rect *box, guint ink, gdouble confidence,
+                    const LayoutStyle *style)
+{
+    gint line_x = snap_up(style->line_px, style->grid_x);
+    gint line_y = snap_up(style->line_px, style->grid_y), high = 2 * line_y;
+    gint foot = snap_down(box->y + box->h - line_y, style->grid_y), room = box->w - 2 * line_x;
+
+    if (confidence >= 0.0 && foot - high > box->y + 2 * line_y && room > 0) {
+        add_rect(shapes, ink, box->x + line_x, foot - high,
+                 snap_down((gint)(MIN(confidence, 1.0) * room + 0.5), style->grid_x), high);
+    }
+}
+
 // On top of the box, or inside it where there is no room above.
 static void add_text(GArray *shapes, const Rect *box, const EffdetDetection *object,
                      const LayoutStyle *style, LabelCache *cache)
@@ -132,6 +146,24 @@ static void add_text(GArray *shapes, const Rect *box, const EffdetDetection *obj
     y = box->y >= shape.stamp->h ? box->y - shape.stamp->h : box->y;
     shape.rect = (Rect){x, y, shape.stamp->w, shape.stamp->h};
     g_array_append_val(shapes, shape);
+}
+
+void layout_corner(GArray *shapes, const gchar *const *texts, guint n, const LayoutStyle *style,
+                   LabelCache *cache)
+{
+    gint x = 0;
+
+    for (guint i = 0; i < n && texts[i] != NULL; i++) {
+        Shape shape = {.ink = INK_NEUTRAL};
+
+        shape.stamp = label_cache_get(cache, texts[i], shape.ink);
+        shape.rect = (Rect){x, 0, shape.stamp->w, shape.stamp->h};
+        x += shape.rect.w;
+        if (x > style->width || shape.rect.h > style->height) {
+            break;
+        }
+        g_array_append_val(shapes, shape);
+    }
 }
 
 void layout_covers(GArray *shapes, const GArray *objects, const LayoutStyle *style)
@@ -155,6 +187,10 @@ void layout_objects(GArray *shapes, const GArray *objects, const LayoutStyle *st
         if (layout_box(&box, object, style)) {
             add_outline(shapes, &box, ink_of(object, style->colour_by_track), object->predicted,
                         style);
+            if (style->confidence_bar) {
+                add_bar(shapes, &box, ink_of(object, style->colour_by_track), object->confidence,
+                        style);
+            }
         }
     }
     for (guint i = objects->len; i > 0 && style->labels; i--) {

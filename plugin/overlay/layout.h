@@ -22,6 +22,7 @@ typedef struct {
     gint line_px;        // thickness of a box
     gboolean labels;     // texts at all
     gboolean confidence; // as a field of the texts
+    gboolean confidence_bar;
     const LabelFormat *label_format;
     gboolean colour_by_track; // where an object has one
 } LayoutStyle;
@@ -34,6 +35,10 @@ guint layout_auto_text_px(guint frame_height);
 // frame, without area or with coordinates that are no numbers.
 gboolean layout_box(Rect *box, const EffdetDetection *object,
                     const LayoutStyle *style) G_GNUC_WARN_UNUSED_RESULT;
+
+// Adds texts (NULL behind the last, n at most) side by side in the upper left corner.
+void layout_corner(GArray *shapes, const gchar *const *texts, guint n, const LayoutStyle *style,
+                   LabelCache *cache);
 
 // Adds an opaque rectangle over each object.
 void layout_covers(GArray *shapes, const GArray *objects, const LayoutStyle *style);

@@ -43,6 +43,8 @@ struct _GstEffdetOverlay {
     ClassList *hide, *obscure;
     Trails *trails; // NULL: none are wanted
     GstClockTime trail_age;
+    Statistics statistics;
+    gboolean with_statistics;
     GstClockTime last_pts; // NONE: there is nothing to hold
 };
 
@@ -61,6 +63,7 @@ static void forget(GstEffdetOverlay *self)
 {
     self->last_pts = GST_CLOCK_TIME_NONE;
     g_array_set_size(self->last, 0);
+    self->statistics.n_frames = 0;
     if (self->trails != NULL) {
         trails_clear(self->trails);
     }
@@ -185,6 +188,7 @@ static guint apply_settings(GstEffdetOverlay *self)
         class_list_free(self->obscure);
         self->hide = class_list_new(self->settings.hide);
         self->obscure = class_list_new(self->settings.obscure);
+        self->with_statistics = self->settings.statistics;
         self->trail_age = self->settings.trails_ms * GST_MSECOND;
         self->settings_changed = FALSE;
     }
@@ -206,6 +210,18 @@ static const Trails *trails_for(GstEffdetOverlay *self, const GArray *shown, gbo
     }
     trails_update(self->trails, held ? self->objects : shown, pts, self->trail_age);
     return trails_any(self->trails) ? self->trails : NULL;
+}
+
+static const Statistics *statistics_for(GstEffdetOverlay *self, GstBuffer *buffer, guint n_objects)
+{
+    if (!self->with_statistics) {
+        self->statistics.n_frames = 0;
+        return NULL;
+    }
+    statistics_add(&self->statistics, GST_BUFFER_PTS(buffer),
+                   (GstClockTime)g_get_monotonic_time() * GST_USECOND, n_objects,
+                   effdet_frame_meta_get(buffer));
+    return &self->statistics;
 }
 
 // What the negotiated video allows. FALSE ends the stream: what is to be obscured must not pass in
@@ -260,7 +276,9 @@ static GstFlowReturn gst_effdet_overlay_transform_ip(GstBaseTransform *transform
     scene.obscured = obscured_of(self, objects);
     scene.objects = shown_of(self, objects);
     scene.trails = trails_for(self, scene.objects, objects == self->last, GST_BUFFER_PTS(buffer));
-    if ((scene.objects->len + scene.obscured->len == 0 && scene.trails == NULL) ||
+    scene.statistics = statistics_for(self, buffer, scene.objects->len);
+    if ((scene.objects->len + scene.obscured->len == 0 && scene.trails == NULL &&
+         scene.statistics == NULL) ||
         GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_GAP)) {
         return GST_FLOW_OK;
     }

@@ -20,6 +20,8 @@ enum {
     PROP_OBSCURE,
     PROP_OBSCURE_MODE,
     PROP_TRAILS,
+    PROP_CONFIDENCE_BAR,
+    PROP_STATISTICS,
 };
 
 // Its type is that of the specification.
@@ -50,6 +52,10 @@ static gpointer field(OverlaySettings *s, guint property)
         return &s->obscure_mode;
     case PROP_TRAILS:
         return &s->trails_ms;
+    case PROP_CONFIDENCE_BAR:
+        return &s->confidence_bar;
+    case PROP_STATISTICS:
+        return &s->statistics;
     default:
         return NULL;
     }
@@ -187,6 +193,24 @@ static void install_look_properties(GObjectClass *klass)
         klass, PROP_COLOUR_BY,
         g_param_spec_enum("colour-by", "Colour by", "What the colour of a box means",
                           colour_by_get_type(), GST_EFFDET_OVERLAY_COLOUR_BY_CLASS, FLAGS));
+    g_object_class_install_property(
+        klass, PROP_CONFIDENCE_BAR,
+        g_param_spec_boolean("confidence-bar", "Confidence bar",
+                             "Draw a bar on each box's foot, as long as the object is sure", FALSE,
+                             FLAGS));
+    /**
+     * GstEffdetOverlay:statistics:
+     *
+     * A line in the upper left corner: frames a second (by their times, or by the clock where they
+     * have none), objects that are shown, and whether the frame was inferred.
+     *
+     * Since: 0.1
+     */
+    g_object_class_install_property(klass, PROP_STATISTICS,
+                                    g_param_spec_boolean("statistics", "Statistics",
+                                                         "Write frames a second, objects and "
+                                                         "whether the frame was inferred",
+                                                         FALSE, FLAGS));
     /**
      * GstEffdetOverlay:trails:
      *

@@ -192,6 +192,81 @@ static void test_caps_change(void)
     gst_harness_teardown(stream.harness);
 }
 
+static void test_confidence_bar(void)
+{
+    static const gdouble sure[] = {0.0, 0.25, 0.5, 1.0, 7.0, -1.0};
+    static const gint length_px[] = {0, 24, 48, 96, 96, 0};
+    const Rect box = {20, 10, 100, 60}; // in lines of 2
+
+    for (guint i = 0; i < G_N_ELEMENTS(sure); i++) {
+        Stream stream = stream_new(GST_VIDEO_FORMAT_GRAY8, 160, 120);
+        GstBuffer *buffer = gst_buffer_new_allocate(NULL, stream.info.size, NULL);
+        guint8 row[160];
+        gint n = 0;
+
+        gst_buffer_memset(buffer, 0, 0, stream.info.size);
+        g_object_set(stream.harness->element, "labels", FALSE, "line-width", 2, "confidence-bar",
+                     TRUE, NULL);
+        overlay_add_object(buffer, "person", 0, sure[i], box.x, box.y, box.w, box.h);
+        buffer = gst_harness_push_and_pull(stream.harness, buffer);
+        gst_buffer_extract(buffer, (gsize)(box.y + box.h - 4) * 160, row, sizeof row);
+        for (gint x = box.x + 2; x < box.x + box.w - 2 && row[x] > 0; x++) {
+            n++;
+        }
+        g_assert_cmpint(n, ==, length_px[i]);
+        gst_buffer_unref(buffer);
+        gst_harness_teardown(stream.harness);
+    }
+}
+
+static void check_statistics(Statistics *s, const gchar *a, const gchar *b, const gchar *c)
+{
+    g_assert_cmpstr(s->texts[0], ==, a);
+    g_assert_cmpstr(s->texts[1], ==, b);
+    g_assert_cmpstr(s->texts[2], ==, c);
+}
+
+static void test_statistics_texts(void)
+{
+    EffdetFrameMeta looked = {.inferred = TRUE}, passed = {.inferred = FALSE};
+    Statistics s = {0};
+
+    for (guint i = 0; i < 25; i++) {
+        statistics_add(&s, frame_pts(i), 0, 1, &looked);
+        check_statistics(&s, "1 object", "inferred", NULL);
+    }
+    statistics_add(&s, frame_pts(25), 0, 0, &passed);
+    check_statistics(&s, "25.0 frames/s", "0 objects", "not inferred");
+    statistics_add(&s, frame_pts(26), 0, 3, NULL);
+    check_statistics(&s, "25.0 frames/s", "3 objects", NULL);
+    // slower, then back in time, then by the clock
+    for (guint i = 27; i < 80; i += 5) {
+        statistics_add(&s, frame_pts(i), 0, 3, NULL);
+    }
+    check_statistics(&s, "5.0 frames/s", "3 objects", NULL);
+    statistics_add(&s, frame_pts(1), 0, 3, NULL);
+    check_statistics(&s, "3 objects", NULL, NULL);
+    for (guint i = 0; i < 12; i++) {
+        statistics_add(&s, GST_CLOCK_TIME_NONE, i * GST_SECOND / 10, 3, NULL);
+    }
+    check_statistics(&s, "10.0 frames/s", "3 objects", NULL);
+}
+
+static void test_statistics(void)
+{
+    Stream stream = stream_new(GST_VIDEO_FORMAT_NV12, 320, 240);
+    gsize one;
+
+    g_assert_cmpuint(changed(&stream, frame_pts(0), INFERRED, 0), ==, 0);
+    g_object_set(stream.harness->element, "statistics", TRUE, NULL);
+    one = changed(&stream, frame_pts(1), NO_META, 0);
+    g_assert_cmpuint(one, >, 0);
+    g_assert_cmpuint(changed(&stream, frame_pts(2), INFERRED, 0), >, one * 3 / 2);
+    g_object_set(stream.harness->element, "statistics", FALSE, NULL);
+    g_assert_cmpuint(changed(&stream, frame_pts(3), INFERRED, 0), ==, 0);
+    gst_harness_teardown(stream.harness);
+}
+
 // The caller's picture must stay as it is when somebody else holds the buffer or its memory.
 static void test_shared_buffer(void)
 {
@@ -375,6 +450,9 @@ int main(int argc, char **argv)
     g_test_add_func("/overlay/hold/dims", test_hold_dims);
     g_test_add_func("/overlay/hold/set-and-forgotten", test_hold_is_set_and_forgotten);
     g_test_add_func("/overlay/properties-while-playing", test_properties_while_playing);
+    g_test_add_func("/overlay/confidence-bar", test_confidence_bar);
+    g_test_add_func("/overlay/statistics/texts", test_statistics_texts);
+    g_test_add_func("/overlay/statistics/shown", test_statistics);
     g_test_add_func("/overlay/caps-change", test_caps_change);
     g_test_add_func("/overlay/shared-buffer", test_shared_buffer);
     g_test_add_func("/overlay/odd-boxes", test_odd_boxes);
