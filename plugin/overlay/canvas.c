@@ -44,6 +44,7 @@ gboolean canvas_set_caps(Canvas *canvas, const GstCaps *caps)
     }
     canvas->described = gst_video_info_from_caps(&canvas->info, caps);
     canvas->mode = canvas->own_mode = mode_for(canvas, caps);
+    canvas->downstream_draws = FALSE;
     if (canvas->mode == CANVAS_PLANES) {
         height = GST_VIDEO_INFO_FIELD_HEIGHT(&canvas->info);
     }
@@ -55,14 +56,23 @@ gboolean canvas_set_caps(Canvas *canvas, const GstCaps *caps)
     return TRUE;
 }
 
-void canvas_set_downstream_draws(Canvas *canvas, gboolean draws)
+static void choose_mode(Canvas *canvas)
 {
-    CanvasMode mode = draws && canvas->own_mode != CANVAS_PLANES ? CANVAS_ATTACH : canvas->own_mode;
+    CanvasMode mode = canvas->own_mode;
 
+    if (canvas->downstream_draws && (mode != CANVAS_PLANES || canvas->attach)) {
+        mode = CANVAS_ATTACH;
+    }
     if (mode != canvas->mode) {
         canvas->mode = mode;
         g_clear_pointer(&canvas->labels, label_cache_free);
     }
+}
+
+void canvas_set_downstream_draws(Canvas *canvas, gboolean draws)
+{
+    canvas->downstream_draws = draws;
+    choose_mode(canvas);
 }
 
 void canvas_apply(Canvas *canvas, const OverlaySettings *settings)
@@ -84,6 +94,8 @@ void canvas_apply(Canvas *canvas, const OverlaySettings *settings)
         label_format_free(canvas->label_format);
         canvas->label_format = label_format;
     }
+    canvas->attach = settings->attach;
+    choose_mode(canvas);
     canvas->line_px = settings->line_px;
     canvas->smooth = settings->obscure_mode == GST_EFFDET_OVERLAY_OBSCURE_BLUR;
     canvas->style.labels = settings->labels;
@@ -158,7 +170,9 @@ static gboolean draw_planes(const Canvas *canvas, GstBuffer *buffer, const Canva
     }
     raster_init(&raster, &frame);
     obscure(canvas, &raster, scene->obscured);
-    draw_shapes(canvas, &raster, scene->alpha);
+    if (canvas->mode == CANVAS_PLANES) {
+        draw_shapes(canvas, &raster, scene->alpha);
+    }
     gst_video_frame_unmap(&frame);
     return TRUE;
 }
@@ -224,10 +238,13 @@ gboolean canvas_draw(Canvas *canvas, GstBuffer *buffer, const CanvasScene *scene
         layout_corner(canvas->shapes, scene->statistics->texts, STATISTICS_N_TEXTS, &canvas->style,
                       canvas->labels);
     }
-    if (canvas->mode == CANVAS_PLANES) {
-        return draw_planes(canvas, buffer, scene);
+    if ((canvas->mode == CANVAS_PLANES ||
+         (canvas_can_obscure(canvas) && scene->obscured->len > 0)) &&
+        !draw_planes(canvas, buffer, scene)) {
+        return FALSE;
     }
-    return canvas->shapes->len == 0 || draw_composition(canvas, buffer, scene->alpha);
+    return canvas->mode == CANVAS_PLANES || canvas->shapes->len == 0 ||
+           draw_composition(canvas, buffer, scene->alpha);
 }
 
 void canvas_finish(Canvas *canvas)

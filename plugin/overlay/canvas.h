@@ -32,8 +32,9 @@ typedef struct {
 // canvas_finish().
 typedef struct {
     GstVideoInfo info;
-    gboolean described; // the video library has a description of the format
-    CanvasMode mode, own_mode;
+    gboolean described;        // the video library has a description of the format
+    CanvasMode mode, own_mode; // own_mode: if downstream does not draw
+    gboolean downstream_draws, attach;
     GstVideoInfo target; // what inks and labels are made for: the frame, or a composition
     InkSet inks;
     LayoutStyle style;
@@ -48,7 +49,8 @@ typedef struct {
 // FALSE if the caps have no size. Formats and memory that nobody can draw into are no error here.
 gboolean canvas_set_caps(Canvas *canvas, const GstCaps *caps) G_GNUC_WARN_UNUSED_RESULT;
 
-// Downstream's word on whether it draws compositions; counts where our own code cannot draw.
+// Downstream's word on whether it draws compositions, after each canvas_set_caps(); counts where
+// our own code cannot draw, and where `attach` is set.
 void canvas_set_downstream_draws(Canvas *canvas, gboolean draws);
 
 // How it looks from now on. To be called before the first drawing.

@@ -282,7 +282,7 @@ static GstFlowReturn gst_effdet_overlay_transform_ip(GstBaseTransform *transform
         GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_GAP)) {
         return GST_FLOW_OK;
     }
-    if (self->canvas.mode != CANVAS_PLANES && !self->asked_downstream) {
+    if ((self->canvas.mode != CANVAS_PLANES || self->canvas.attach) && !self->asked_downstream) {
         ask_downstream(self);
     }
     if (!check_mode(self)) {

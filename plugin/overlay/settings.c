@@ -22,6 +22,7 @@ enum {
     PROP_TRAILS,
     PROP_CONFIDENCE_BAR,
     PROP_STATISTICS,
+    PROP_ATTACH,
 };
 
 // Its type is that of the specification.
@@ -56,6 +57,8 @@ static gpointer field(OverlaySettings *s, guint property)
         return &s->confidence_bar;
     case PROP_STATISTICS:
         return &s->statistics;
+    case PROP_ATTACH:
+        return &s->attach;
     default:
         return NULL;
     }
@@ -211,6 +214,19 @@ static void install_look_properties(GObjectClass *klass)
                                                          "Write frames a second, objects and "
                                                          "whether the frame was inferred",
                                                          FALSE, FLAGS));
+    /**
+     * GstEffdetOverlay:attach:
+     *
+     * Where downstream draws #GstVideoOverlayComposition, hand boxes and texts to it and leave the
+     * picture as it is, but for #GstEffdetOverlay:obscure. Elsewhere the picture is drawn into, as
+     * without this.
+     *
+     * Since: 0.1
+     */
+    g_object_class_install_property(
+        klass, PROP_ATTACH,
+        g_param_spec_boolean("attach", "Attach",
+                             "Let downstream draw boxes and texts, where it can", FALSE, FLAGS));
     /**
      * GstEffdetOverlay:trails:
      *

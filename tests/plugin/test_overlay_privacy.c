@@ -295,6 +295,81 @@ static void test_attached(void)
     gst_harness_teardown(harness);
 }
 
+// Bytes changed inside and outside of the object, and rectangles for downstream.
+typedef struct {
+    gsize inside, outside;
+    guint n_rectangles;
+} Effect;
+
+static Effect effect_on(GstHarness *harness, const GstVideoInfo *info, const gchar *label)
+{
+    const Rect r = {40, 40, 50, 60};
+    GstBuffer *buffer = overlay_noise(info, 0);
+    GBytes *before = overlay_bytes(buffer), *after;
+    GstVideoOverlayCompositionMeta *meta;
+    const guint8 *a, *b;
+    Effect effect = {0};
+
+    overlay_add_object(buffer, label, 0, 0.9, r.x, r.y, r.w, r.h);
+    buffer = gst_harness_push_and_pull(harness, buffer);
+    after = overlay_bytes(buffer);
+    a = g_bytes_get_data(before, NULL);
+    b = g_bytes_get_data(after, NULL);
+    for (gint i = 0; i < info->width * info->height; i++) {
+        gint x = i % info->width, y = i / info->width;
+        gboolean in = x >= r.x && x < r.x + r.w && y >= r.y && y < r.y + r.h;
+
+        effect.inside += in && a[i] != b[i];
+        effect.outside += !in && a[i] != b[i];
+    }
+    meta = gst_buffer_get_video_overlay_composition_meta(buffer);
+    effect.n_rectangles =
+        meta != NULL ? gst_video_overlay_composition_n_rectangles(meta->overlay) : 0;
+    g_bytes_unref(before);
+    g_bytes_unref(after);
+    gst_buffer_unref(buffer);
+    return effect;
+}
+
+static gboolean same(const Effect *a, const Effect *b)
+{
+    return a->inside == b->inside && a->outside == b->outside && a->n_rectangles == b->n_rectangles;
+}
+
+// `attach` leaves the picture alone, but for what must not be seen; and only if downstream draws.
+static void test_attach_property(void)
+{
+    GstVideoInfo info = overlay_info(GST_VIDEO_FORMAT_GRAY8, 160, 120, NULL);
+
+    for (guint draws = 0; draws < 2; draws++) {
+        GstHarness *harness = overlay_harness(NULL, "obscure", "face", NULL);
+        Effect own, attached, obscured;
+
+        if (draws) {
+            gst_harness_add_propose_allocation_meta(
+                harness, GST_VIDEO_OVERLAY_COMPOSITION_META_API_TYPE, NULL);
+        }
+        gst_harness_set_src_caps(harness, gst_video_info_to_caps(&info));
+        own = effect_on(harness, &info, "dog");
+        g_assert_true(own.inside > 0 && own.outside > 0 && own.n_rectangles == 0);
+        g_object_set(harness->element, "attach", TRUE, NULL);
+        attached = effect_on(harness, &info, "dog");
+        obscured = effect_on(harness, &info, "face");
+        if (draws) {
+            g_assert_true(attached.inside == 0 && attached.outside == 0);
+            g_assert_cmpuint(attached.n_rectangles, ==, 5);
+            g_assert_cmpuint(obscured.inside, >, 50 * 60 * 9 / 10);
+            g_assert_true(obscured.outside == 0 && obscured.n_rectangles == 5);
+        } else {
+            g_assert_true(same(&own, &attached));
+        }
+        g_object_set(harness->element, "attach", FALSE, NULL);
+        attached = effect_on(harness, &info, "dog");
+        g_assert_true(same(&own, &attached));
+        gst_harness_teardown(harness);
+    }
+}
+
 // Nobody draws: the stream ends rather than to show what must not be seen.
 static void test_nobody_draws(void)
 {
@@ -352,6 +427,7 @@ int main(int argc, char **argv)
     g_test_add_func("/overlay/privacy/when", test_when);
     g_test_add_func("/overlay/privacy/blended-format", test_blended_format);
     g_test_add_func("/overlay/privacy/attached", test_attached);
+    g_test_add_func("/overlay/privacy/attach-property", test_attach_property);
     g_test_add_func("/overlay/privacy/nobody-draws", test_nobody_draws);
     g_test_add_func("/overlay/privacy/speed", test_speed);
     return fixture_run();
