@@ -178,6 +178,65 @@ static void test_predicted_is_dashed(void)
     gst_harness_teardown(harness);
 }
 
+// ---- all properties, from another thread ------------------------------------------------------
+
+static gpointer turn_knobs(gpointer data)
+{
+    static const gchar *const values[][2] = {
+        {"hide", "car,3"},
+        {"label-format", "{id} {label}"},
+        {"obscure", "-car"},
+        {"trails", "900"},
+        {"colour-by", "track"},
+        {"obscure-mode", "pixelate"},
+        {"font", "Monospace"},
+        {"statistics", "true"},
+        {"confidence-bar", "true"},
+        {"attach", "true"},
+        {"hide", ""},
+        {"label-format", "{label}"},
+        {"obscure", ""},
+        {"trails", "0"},
+        {"colour-by", "class"},
+        {"font", "Sans"},
+        {"statistics", "false"},
+        {"label-format", "{"},
+    };
+    GObject *element = data;
+
+    for (guint i = 0; i < 40 * G_N_ELEMENTS(values); i++) {
+        const gchar *const *value = values[i % G_N_ELEMENTS(values)];
+        g_autofree gchar *format = NULL;
+
+        gst_util_set_object_arg(element, value[0], value[1]);
+        g_object_get(element, "label-format", &format, NULL);
+        g_assert_cmpstr(format, !=, "{");
+        g_usleep(200);
+    }
+    return NULL;
+}
+
+static void test_changes_while_drawing(void)
+{
+    GstVideoInfo info = overlay_info(GST_VIDEO_FORMAT_NV12, 160, 120, NULL);
+    GstHarness *harness = overlay_harness(&info, NULL);
+    GThread *thread = g_thread_new("knobs", turn_knobs, harness->element);
+
+    for (guint i = 0; i < 300; i++) {
+        GstBuffer *buffer = overlay_noise(&info, 0);
+
+        GST_BUFFER_PTS(buffer) = i * 40 * GST_MSECOND;
+        effdet_frame_meta_set(buffer, i % 2 == 0, GST_BUFFER_PTS(buffer));
+        overlay_add_track(overlay_add_object(buffer, "car", 3, 0.7, i % 100, 30, 40, 40), 5, NULL);
+        overlay_add_object(buffer, "dog", 1, 0.7, 50, i % 60, 40, 40);
+        g_assert_cmpint(gst_harness_push(harness, buffer), ==, GST_FLOW_OK);
+        gst_buffer_unref(gst_harness_pull(harness));
+        g_usleep(300);
+    }
+    g_thread_join(thread);
+    gst_harness_teardown(harness);
+}
+
 int main(int argc, char **argv)
 {
     fixture_init(&argc, &argv);
@@ -186,5 +245,6 @@ int main(int argc, char **argv)
     g_test_add_func("/overlay/classes/lists", test_class_lists);
     g_test_add_func("/overlay/classes/hide", test_hide);
     g_test_add_func("/overlay/classes/predicted", test_predicted_is_dashed);
+    g_test_add_func("/overlay/classes/changes-while-drawing", test_changes_while_drawing);
     return fixture_run();
 }
