@@ -7,6 +7,7 @@
 #define MAX_CELLS (MAX_ALONG * PRIVACY_CELLS)
 #define MAX_READ 8 // samples across a cell that its mean is made of
 #define CHUNK 512  // samples written at once
+#define SMALL 14   // the same where a sample of 16 bits is in front of the point
 #define ONE 20     // log2 of the fixed-point one
 
 // The cells of one component's part; cell x spans samples [x w / n_x, (x + 1) w / n_x).
@@ -94,11 +95,16 @@ static void ramps(guint16 *values, gint first, gint n, gint w, const gint *cells
         values[x++] = (guint16)cells[0];
     }
     for (gint cell = place >> ONE; cell + 1 < n_cells && x < n; cell++) {
-        gint rise = cells[cell + 1] - cells[cell];
+        gint64 rise = cells[cell + 1] - cells[cell];
+        gint end = MIN(x + (((cell + 1) << ONE) - place + step - 1) / step, n);
+        // divided, not shifted: cut off towards zero, so that no value is beyond a cell's
+        gint value = (cells[cell] << SMALL) +
+                     (gint)(rise * (place & ((1 << ONE) - 1)) / (1 << (ONE - SMALL)));
+        gint slope = (gint)(rise * step / (1 << (ONE - SMALL)));
 
-        for (; x < n && place >> ONE == cell; place += step) {
-            gint part = (place & ((1 << ONE) - 1)) >> (ONE - 14); // times 16 bits: no overflow
-            values[x++] = (guint16)(cells[cell] + ((rise * part) >> 14));
+        place += (end - x) * step;
+        for (; x < end; x++, value += slope) {
+            values[x] = (guint16)(value >> SMALL);
         }
     }
     while (x < n) {

@@ -407,8 +407,8 @@ static void test_speed_of_all(void)
         effdet_frame_meta_set(buffer, TRUE, frame_pts(i));
         for (guint k = 0; k < 20; k++) {
             overlay_add_track(overlay_add_object(buffer, "person", (gint)(k % 7), 0.4 + 0.02 * k,
-                                                 30 + 300 * (k % 5) + i, 40 + 200 * (k / 5) + i,
-                                                 100, 200),
+                                                 30 + 300 * (k % 5) + 10 * (i % 50),
+                                                 40 + 200 * (k / 5) + 5 * (i % 50), 100, 200),
                               (gint)k + 1, NULL);
         }
         start_us = g_get_monotonic_time();

@@ -52,14 +52,20 @@ static gdouble reference(const guint8 *picture, gint width, const Rect *r, gint 
     return value;
 }
 
-static void compare_with_reference(const Rect *r, gboolean smooth)
+// Of noise, or of black and white blocks, between which nothing may swing over.
+static void compare_with_reference(const Rect *r, gboolean smooth, gint block_px)
 {
     GstVideoInfo info = overlay_info(GST_VIDEO_FORMAT_GRAY8, 160, 120, NULL);
-    GstBuffer *buffer = overlay_noise(&info, 0), *before = gst_buffer_copy_deep(buffer);
+    GstBuffer *buffer = overlay_noise(&info, 0), *before;
     GstVideoFrame frame;
     GstMapInfo was;
     Raster raster;
 
+    for (gint i = 0; i < 160 * 120 && block_px > 0; i++) {
+        gint odd = (i % 160 / block_px + i / 160 / block_px) % 2;
+        gst_buffer_memset(buffer, (gsize)i, odd ? 255 : 0, 1);
+    }
+    before = gst_buffer_copy_deep(buffer);
     g_assert_true(gst_video_frame_map(&frame, &info, buffer, GST_MAP_READWRITE));
     g_assert_true(gst_buffer_map(before, &was, GST_MAP_READ));
     raster_init(&raster, &frame);
@@ -94,8 +100,10 @@ static void test_reference(void)
     };
 
     for (guint i = 0; i < G_N_ELEMENTS(rects); i++) {
-        compare_with_reference(&rects[i], FALSE);
-        compare_with_reference(&rects[i], TRUE);
+        for (gint block_px = 0; block_px < 30; block_px++) {
+            compare_with_reference(&rects[i], FALSE, block_px);
+            compare_with_reference(&rects[i], TRUE, block_px);
+        }
     }
 }
 
