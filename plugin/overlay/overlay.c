@@ -6,8 +6,9 @@
  * @title: effdetoverlay
  *
  * Draws the objects on a buffer (of #GstVideoRegionOfInterestMeta or GstAnalyticsRelationMeta, by
- * effdet or any other element) as boxes coloured by class, with a text. On frames which effdet let
- * pass without inference the last objects are shown dimmed, for #GstEffdetOverlay:hold ms.
+ * effdet or any other element) as boxes coloured by class or track, with a text. On frames which
+ * effdet let pass without inference the last objects are shown dimmed, for #GstEffdetOverlay:hold
+ * ms.
  *
  * ## Example launch line
  * |[

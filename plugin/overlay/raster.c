@@ -102,12 +102,6 @@ static guint16 mix(guint16 below, guint16 above, guint alpha)
                      RASTER_OPAQUE);
 }
 
-static guint16 wide_sample(const RasterComponent *component, const guint8 *sample)
-{
-    return (component->little_endian ? GST_READ_UINT16_LE(sample) : GST_READ_UINT16_BE(sample)) >>
-           component->shift;
-}
-
 static void write_narrow(const RasterComponent *component, const Run *run, guint alpha)
 {
     guint8 *out = run->out;
@@ -134,7 +128,8 @@ static void write_wide(const RasterComponent *component, const Run *run, guint a
 {
     for (gint i = 0; i < run->n; i++) {
         guint8 *sample = run->out + i * component->step;
-        guint16 value = mix(wide_sample(component, sample), run->values[i * run->advance], alpha);
+        guint16 value =
+            mix(raster_wide_sample(component, sample), run->values[i * run->advance], alpha);
         guint16 bits = (guint16)(value << component->shift);
 
         if (component->little_endian) {
@@ -171,22 +166,11 @@ RasterSpan raster_span(const RasterComponent *component, const Rect *rect)
     };
 }
 
-static guint8 *sample_at(const RasterComponent *component, gint x, gint y)
-{
-    return component->data + (gssize)y * component->stride + (gssize)x * component->step;
-}
-
-guint16 raster_read(const RasterComponent *component, gint x, gint y)
-{
-    const guint8 *sample = sample_at(component, x, y);
-
-    return component->wide ? wide_sample(component, sample) & component->mask : *sample;
-}
-
 void raster_write(const RasterComponent *component, gint x, gint y, const guint16 *values, gint n,
                   gint advance)
 {
-    Run run = {.out = sample_at(component, x, y), .values = values, .n = n, .advance = advance};
+    Run run = {
+        .out = raster_sample_at(component, x, y), .values = values, .n = n, .advance = advance};
 
     write_run(component, &run, RASTER_OPAQUE);
 }
@@ -199,7 +183,7 @@ void raster_fill(const Raster *raster, const Rect *rect, const Ink *ink, guint a
         Run run = {.values = &ink->sample[i], .n = span.right - span.left};
 
         for (gint y = span.top; y < span.bottom && run.n > 0; y++) {
-            run.out = sample_at(component, span.left, y);
+            run.out = raster_sample_at(component, span.left, y);
             write_run(component, &run, alpha);
         }
     }
@@ -217,7 +201,7 @@ void raster_put(const Raster *raster, gint x, gint y, const Stamp *stamp, guint 
         Run run = {.n = span.right - span.left, .advance = 1};
 
         for (gint row = span.top; row < span.bottom && run.n > 0; row++) {
-            run.out = sample_at(component, span.left, row);
+            run.out = raster_sample_at(component, span.left, row);
             run.values = stamp->sample[i] + (row - origin_y) * pitch + (span.left - origin_x);
             write_run(component, &run, alpha);
         }

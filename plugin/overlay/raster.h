@@ -38,6 +38,25 @@ typedef struct {
     gint left, top, right, bottom;
 } RasterSpan;
 
+static inline guint8 *raster_sample_at(const RasterComponent *component, gint x, gint y)
+{
+    return component->data + (gssize)y * component->stride + (gssize)x * component->step;
+}
+
+static inline guint16 raster_wide_sample(const RasterComponent *component, const guint8 *sample)
+{
+    return (component->little_endian ? GST_READ_UINT16_LE(sample) : GST_READ_UINT16_BE(sample)) >>
+           component->shift;
+}
+
+// A sample, unshifted and without unused bits.
+static inline guint16 raster_read(const RasterComponent *component, gint x, gint y)
+{
+    const guint8 *sample = raster_sample_at(component, x, y);
+
+    return component->wide ? raster_wide_sample(component, sample) & component->mask : *sample;
+}
+
 // A bitmap in the samples of one video format; its size is a multiple of the format's grid.
 typedef struct {
     gint w, h;                                 // pixels
@@ -57,10 +76,9 @@ gint raster_grid_y(const GstVideoFormatInfo *finfo);
 // The frame must be mapped for writing and stay so while the raster is used.
 void raster_init(Raster *raster, const GstVideoFrame *frame);
 
-// Samples of one component, those of wide ones unshifted and without unused bits. `values` advances
-// by 0 (n times the same) or 1. The samples must lie in the frame.
+// Samples of one component, those of wide ones unshifted, in the frame. `values` advances by 0 (n
+// times the same) or 1.
 RasterSpan raster_span(const RasterComponent *component, const Rect *rect); // clipped to the frame
-guint16 raster_read(const RasterComponent *component, gint x, gint y);
 void raster_write(const RasterComponent *component, gint x, gint y, const guint16 *values, gint n,
                   gint advance);
 
