@@ -51,7 +51,7 @@ def mosaic(*arguments):
 def a_mosaic_is_recorded():
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, 'mosaic.mkv')
-        done = mosaic('--output', path, '--tile', '160x90', '--seconds', '10', *[os.path.join(EXAMPLES, 'media', 'one-person.mkv')] * 3)
+        done = mosaic('--output', path, '--tile', '160x90', '--seconds', '20', *[os.path.join(EXAMPLES, 'media', 'one-person.mkv')] * 3)
         assert done.returncode == 0, done
         caps = subprocess.run(['gst-launch-1.0', '-v', 'filesrc', f'location={path}', '!', 'matroskademux', '!', 'jpegdec', '!', 'fakesink'],
                               text=True, timeout=60, capture_output=True, check=True).stdout
