@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: effdet contributors
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""watch.py, mosaic and people-counter of examples/ as their users run them, as TAP: on the bundled clip, in which one person goes and comes
-back."""
+"""watch.py, mosaic and people-counter of examples/ as their users run them, as TAP: on the bundled clip, in which one person goes and another
+comes."""
 import os
 import re
 import subprocess
