@@ -71,7 +71,6 @@ class Watch:
         detector.set_property('model', options.model)
         detector.set_property('interval', options.interval)
         detector.set_property('score-threshold', options.score_threshold)
-        sink.set_property('sync', options.real_time)
         self.pad = sink.get_static_pad('sink')
         self.pad.add_probe(Gst.PadProbeType.BUFFER, self.look)
         bus = self.pipeline.get_bus()
@@ -137,7 +136,6 @@ def main():
     parser.add_argument('--interval', type=int, default=3, help='look at every n-th frame (default: %(default)s)')
     parser.add_argument('--score-threshold', type=float, default=0.3, help='of the detector (default: %(default)s)')
     parser.add_argument('--save', metavar='FOLDER', help='where a picture of each new track goes')
-    parser.add_argument('--real-time', action='store_true', help='no faster than the video plays')
     options = parser.parse_args()
     if options.save and not os.path.isdir(options.save):
         parser.error(f'{options.save} is no folder')

@@ -9,7 +9,7 @@
 
 #define PIPELINE                                                                                   \
     "uridecodebin name=source ! videoconvert ! effdet name=detector ! effdettrack ! "              \
-    "effdetzones name=zones ! fakesink name=sink"
+    "effdetzones name=zones ! fakesink"
 #define HALVES                                                                                     \
     "{\"zones\": [{\"name\": \"left half\", \"polygon\": [[0,0],[0.5,0],[0.5,1],[0,1]]},"          \
     "             {\"name\": \"right half\", \"polygon\": [[0.5,0],[1,0],[1,1],[0.5,1]]}],"        \
@@ -18,7 +18,6 @@
 static gchar *model = NULL, *zones_file = NULL, **videos = NULL;
 static gint interval = 3;
 static gdouble threshold = 0.3;
-static gboolean real_time = FALSE;
 
 static GOptionEntry options[] = {
     {"zones", 'z', 0, G_OPTION_ARG_FILENAME, &zones_file,
@@ -29,7 +28,6 @@ static GOptionEntry options[] = {
     {"interval", 'i', 0, G_OPTION_ARG_INT, &interval, "look at every n-th frame (default: 3)", "N"},
     {"score-threshold", 't', 0, G_OPTION_ARG_DOUBLE, &threshold, "of the detector (default: 0.3)",
      "SCORE"},
-    {"real-time", 'r', 0, G_OPTION_ARG_NONE, &real_time, "no faster than the video plays", NULL},
     {G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &videos, NULL, "VIDEO"},
     {NULL}};
 
@@ -111,7 +109,7 @@ static GstElement *make_pipeline(const gchar *video, GError **error)
 {
     g_autofree gchar *uri =
         gst_uri_is_valid(video) ? g_strdup(video) : gst_filename_to_uri(video, error);
-    g_autoptr(GstElement) source = NULL, detector = NULL, zones = NULL, last = NULL;
+    g_autoptr(GstElement) source = NULL, detector = NULL, zones = NULL;
     GstElement *pipeline =
         uri != NULL ? gst_parse_launch_full(PIPELINE, NULL, GST_PARSE_FLAG_FATAL_ERRORS, error)
                     : NULL;
@@ -122,13 +120,11 @@ static GstElement *make_pipeline(const gchar *video, GError **error)
     source = gst_bin_get_by_name(GST_BIN(pipeline), "source");
     detector = gst_bin_get_by_name(GST_BIN(pipeline), "detector");
     zones = gst_bin_get_by_name(GST_BIN(pipeline), "zones");
-    last = gst_bin_get_by_name(GST_BIN(pipeline), "sink");
     g_object_set(source, "uri", uri, NULL);
     g_object_set(detector, "model", model != NULL ? model : "person", "interval", (guint)interval,
                  "score-threshold", threshold, NULL);
     g_object_set(zones, zones_file != NULL ? "zones-file" : "zones",
                  zones_file != NULL ? zones_file : HALVES, NULL);
-    g_object_set(last, "sync", real_time, NULL);
     return pipeline;
 }
 

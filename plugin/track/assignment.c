@@ -4,20 +4,12 @@
 // that, which costs nothing, is written nowhere, and ends a path.
 #include "assignment.h"
 
+#include "grow.h"
+
 #include <math.h>
 #include <stdlib.h>
 
 enum { FAR, OPEN, CLOSED };
-
-static bool grow(void *array, size_t n, size_t size)
-{
-    void *grown = realloc(*(void **)array, n * size);
-    if (!grown) {
-        return false;
-    }
-    *(void **)array = grown;
-    return true;
-}
 
 bool assignment_reserve(struct assignment *a, size_t rows, size_t columns)
 {

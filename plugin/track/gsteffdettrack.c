@@ -37,6 +37,8 @@
 GST_DEBUG_CATEGORY_STATIC(track_debug);
 #define GST_CAT_DEFAULT track_debug
 
+#define DEFAULT_FRAME_S (1.0 / 30)
+#define BEFORE_ALL (-G_MAXDOUBLE)
 #define UNNAMED_CLASS 0x80000000u // and its label_id, as a class of the tracker
 
 struct _GstEffdetTrack {
@@ -48,11 +50,10 @@ struct _GstEffdetTrack {
     // Of the streaming thread.
     struct tracker *tracker;
     guint width, height;
-    GstClockTime frame_time; // of the caps' frame rate
-    GstClockTime last_pts;   // NONE: of no buffer yet
-    gdouble rate;            // of the segment
-    gdouble last_s;          // time of the last picture that was looked at; only with has_last
-    gboolean has_last;
+    gdouble frame_s;       // of the caps' frame rate
+    gdouble rate;          // of the segment
+    gdouble now_s;         // time of the last buffer, in the direction that is played
+    gdouble last_s;        // time of the last picture that was looked at, BEFORE_ALL without one
     GArray *objects;       // EffdetDetection, of this buffer
     GArray *detections;    // struct track_detection, the same
     GHashTable *label_ids; // class of the tracker to label_id
@@ -75,8 +76,7 @@ static void forget(GstEffdetTrack *self, gboolean renumber)
     if (self->tracker != NULL) {
         tracker_reset(self->tracker, renumber);
     }
-    self->has_last = FALSE;
-    self->last_pts = GST_CLOCK_TIME_NONE;
+    self->last_s = BEFORE_ALL;
 }
 
 static gboolean resets_on(GstEffdetTrack *self, EffdetTrackReset reason)
@@ -140,11 +140,10 @@ static gboolean gst_effdet_track_set_caps(GstBaseTransform *transform, GstCaps *
     self->settings.options.height = height;
     self->changed = TRUE;
     GST_OBJECT_UNLOCK(self);
-    self->frame_time = GST_SECOND / 30;
+    self->frame_s = DEFAULT_FRAME_S;
     if (gst_structure_get_fraction(structure, "framerate", &numerator, &denominator) &&
         numerator > 0) {
-        self->frame_time =
-            gst_util_uint64_scale(GST_SECOND, (guint64)denominator, (guint64)numerator);
+        self->frame_s = (gdouble)denominator / numerator;
     }
     return TRUE;
 }
@@ -166,7 +165,7 @@ static GQuark label_of(guint32 class_id)
     return (class_id & UNNAMED_CLASS) != 0 ? 0 : class_id;
 }
 
-// Seconds, growing as the stream is played. A buffer without a time comes one frame after the last.
+// Seconds, growing as the stream is played.
 static gdouble seconds(const GstEffdetTrack *self, GstClockTime pts)
 {
     return (self->rate < 0 ? -1.0 : 1.0) * (gdouble)pts / GST_SECOND;
@@ -195,12 +194,11 @@ static void update(GstEffdetTrack *self, GstBuffer *buffer, gdouble time_s)
     const struct track *tracks;
     gsize n;
 
-    if (self->has_last && time_s < self->last_s) {
+    if (time_s < self->last_s) {
         GST_DEBUG_OBJECT(self, "time went back by %.3f s: every track ends", self->last_s - time_s);
         forget(self, FALSE);
     }
     self->last_s = time_s;
-    self->has_last = TRUE;
     g_array_set_size(self->detections, self->objects->len);
     for (guint i = 0; i < self->objects->len; i++) {
         const EffdetDetection *object = &g_array_index(self->objects, EffdetDetection, i);
@@ -237,32 +235,40 @@ static gboolean is_outside(const GstEffdetTrack *self, const struct track_box *b
 // A picture that was not looked at: what the last one showed, where it has to be by now.
 static void predict(GstEffdetTrack *self, GstBuffer *buffer, gdouble time_s)
 {
+    EffdetDetection *objects;
     const struct track *tracks;
-    gsize n;
+    guint n = 0;
+    gsize n_tracks;
 
-    if (!self->has_last || time_s < self->last_s) {
+    if (time_s < self->last_s) {
         return;
     }
     tracker_predict(self->tracker, time_s);
-    tracks = tracker_tracks(self->tracker, &n);
-    for (gsize i = 0; i < n; i++) {
+    tracks = tracker_tracks(self->tracker, &n_tracks);
+    g_array_set_size(self->objects, (guint)n_tracks);
+    objects = (EffdetDetection *)(void *)self->objects->data;
+    for (gsize i = 0; i < n_tracks; i++) {
         const struct track *track = &tracks[i];
-        EffdetDetection object = {.label = label_of(track->class_id),
-                                  .label_id = GPOINTER_TO_INT(g_hash_table_lookup(
-                                      self->label_ids, GUINT_TO_POINTER(track->class_id))),
-                                  .confidence = track->score,
-                                  .x = track->box.x,
-                                  .y = track->box.y,
-                                  .w = track->box.w,
-                                  .h = track->box.h,
-                                  .track_id = track->id,
-                                  .predicted = TRUE};
 
         if (track->last_s < self->last_s || is_outside(self, &track->box)) {
             continue;
         }
-        effdet_meta_attach(buffer, &object, 1, self->width, self->height, TRUE);
-        effdet_meta_set_track(buffer, &object, pts_of(self, track->first_s),
+        objects[n++] = (EffdetDetection){.label = label_of(track->class_id),
+                                         .label_id = GPOINTER_TO_INT(g_hash_table_lookup(
+                                             self->label_ids, GUINT_TO_POINTER(track->class_id))),
+                                         .confidence = track->score,
+                                         .x = track->box.x,
+                                         .y = track->box.y,
+                                         .w = track->box.w,
+                                         .h = track->box.h,
+                                         .track_id = track->id,
+                                         .predicted = TRUE};
+    }
+    effdet_meta_attach(buffer, objects, n, self->width, self->height, TRUE);
+    for (guint i = 0; i < n; i++) {
+        const struct track *track = find_track(tracks, n_tracks, objects[i].track_id);
+
+        effdet_meta_set_track(buffer, &objects[i], pts_of(self, track->first_s),
                               pts_of(self, track->last_s));
     }
 }
@@ -288,19 +294,16 @@ static GstFlowReturn gst_effdet_track_transform_ip(GstBaseTransform *transform, 
         forget(self, FALSE);
     }
     apply_settings(self);
-    if (!GST_CLOCK_TIME_IS_VALID(pts)) {
-        pts = GST_CLOCK_TIME_IS_VALID(self->last_pts) ? self->last_pts + self->frame_time : 0;
-    }
-    self->last_pts = pts;
+    self->now_s = GST_CLOCK_TIME_IS_VALID(pts) ? seconds(self, pts) : self->now_s + self->frame_s;
     g_array_set_size(self->objects, 0);
     effdet_meta_read(buffer, self->objects);
     if (frame != NULL && !frame->inferred && self->objects->len == 0) {
-        predict(self, buffer, seconds(self, pts));
+        predict(self, buffer, self->now_s);
     } else if (frame == NULL || frame->inferred) {
-        if (frame != NULL && GST_CLOCK_TIME_IS_VALID(frame->source_pts)) {
-            pts = frame->source_pts;
-        }
-        update(self, buffer, seconds(self, pts));
+        update(self, buffer,
+               frame != NULL && GST_CLOCK_TIME_IS_VALID(frame->source_pts)
+                   ? seconds(self, frame->source_pts)
+                   : self->now_s);
     }
     return GST_FLOW_OK;
 }
@@ -323,6 +326,7 @@ static gboolean gst_effdet_track_start(GstBaseTransform *transform)
     }
     forget(self, TRUE);
     self->rate = 1;
+    self->now_s = 0;
     return TRUE;
 }
 
@@ -350,8 +354,8 @@ static void gst_effdet_track_init(GstEffdetTrack *self)
 {
     track_settings_init(&self->settings);
     self->rate = 1;
-    self->frame_time = GST_SECOND / 30;
-    self->last_pts = GST_CLOCK_TIME_NONE;
+    self->frame_s = DEFAULT_FRAME_S;
+    self->last_s = BEFORE_ALL;
     self->objects = g_array_new(FALSE, FALSE, sizeof(EffdetDetection));
     self->detections = g_array_new(FALSE, FALSE, sizeof(struct track_detection));
     self->label_ids = g_hash_table_new(NULL, NULL);

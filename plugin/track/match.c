@@ -4,6 +4,8 @@
 // filter expects it; its cost is made of both.
 #include "match.h"
 
+#include "grow.h"
+
 #include <math.h>
 #include <stdlib.h>
 
@@ -15,16 +17,6 @@ static const double farthest = 4.0; // sizes; the filter is asked no farther awa
 static const double overlap_share = 0.5;
 static const double class_cost = 0.1, tentative_cost = 0.3, missed_cost = 0.2;
 static const double alone_cost = 1.3; // pairs that cost more are none
-
-static bool grow(void *array, size_t n, size_t size)
-{
-    void *grown = realloc(*(void **)array, n * size);
-    if (!grown) {
-        return false;
-    }
-    *(void **)array = grown;
-    return true;
-}
 
 bool match_reserve(struct match *m, size_t rows, size_t columns)
 {

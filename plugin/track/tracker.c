@@ -4,6 +4,7 @@
 // belongs together is decided in match.c, where an object is in object.c.
 #include "tracker.h"
 
+#include "grow.h"
 #include "match.h"
 #include "object.h"
 
@@ -76,13 +77,9 @@ static bool room_for_detections(struct tracker *tracker, size_t n)
     if (n > UINT32_MAX / 2 || !match_reserve(&tracker->match, tracker->options.max_tracks, n)) {
         return false;
     }
-    void *columns = realloc(tracker->columns, n * sizeof(*tracker->columns));
-    tracker->columns = columns ? columns : tracker->columns;
-    void *taken = realloc(tracker->taken, n * sizeof(*tracker->taken));
-    tracker->taken = taken ? taken : tracker->taken;
-    void *sane = realloc(tracker->sane, n * sizeof(*tracker->sane));
-    tracker->sane = sane ? sane : tracker->sane;
-    if (!columns || !taken || !sane) {
+    if (!grow(&tracker->columns, n, sizeof(*tracker->columns)) ||
+        !grow(&tracker->taken, n, sizeof(*tracker->taken)) ||
+        !grow(&tracker->sane, n, sizeof(*tracker->sane))) {
         return false;
     }
     tracker->detection_capacity = n;

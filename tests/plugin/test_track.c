@@ -128,6 +128,33 @@ static void test_between(void)
     gst_harness_teardown(h);
 }
 
+// Several at a time, each with its own metas.
+static void test_several_between(void)
+{
+    GstHarness *h = start(CAPS);
+
+    for (guint i = 0; i < 20; i++) {
+        EffdetDetection objects[] = {object_at("person", 20 + 5 * i, 100),
+                                     object_at("dog", 500 - 5 * i, 100),
+                                     object_at("person", 300, 300)};
+        g_autoptr(GArray) found = push(h, i < 6 ? frame(40 * i, objects, 3) : blind_frame(40 * i));
+        guint seen = 0;
+
+        g_assert_cmpuint(found->len, ==, 3);
+        for (guint k = 0; k < 3; k++) {
+            const EffdetDetection *object = &g_array_index(found, EffdetDetection, k);
+            const EffdetDetection *truth = &objects[object->track_id - 1];
+
+            seen |= 1u << object->track_id;
+            g_assert_cmpuint(object->label, ==, truth->label);
+            g_assert_cmpint(object->label_id, ==, i < 6 && object->label_id < 0 ? -1 : 7);
+            g_assert_cmpfloat(ABS(object->x - truth->x), <=, 12.0);
+        }
+        g_assert_cmpuint(seen, ==, 14);
+    }
+    gst_harness_teardown(h);
+}
+
 // What nobody saw on the last picture is not shown between.
 static void test_gone(void)
 {
@@ -410,6 +437,7 @@ int main(int argc, char **argv)
     g_assert_true(GST_ELEMENT_REGISTER(effdettrack, NULL));
     g_test_add_func("/plugin/track/numbers-stay", test_numbers_stay);
     g_test_add_func("/plugin/track/between", test_between);
+    g_test_add_func("/plugin/track/several-between", test_several_between);
     g_test_add_func("/plugin/track/gone", test_gone);
     g_test_add_func("/plugin/track/confirmation", test_confirmation);
     g_test_add_func("/plugin/track/late-results", test_late_results);
