@@ -4,6 +4,8 @@
 // properties.c.
 #include "settings.h"
 
+#include "base/fields.h"
+
 // Where a property lies; its type is that of the specification.
 static gpointer field(Settings *s, guint property)
 {
@@ -66,18 +68,7 @@ gboolean settings_set(Settings *settings, guint property, const GValue *value)
     if (place == NULL) {
         return FALSE;
     }
-    if (G_VALUE_HOLDS_STRING(value)) {
-        g_free(*(gchar **)place);
-        *(gchar **)place = g_value_dup_string(value);
-    } else if (G_VALUE_HOLDS_UINT(value)) {
-        *(guint *)place = g_value_get_uint(value);
-    } else if (G_VALUE_HOLDS_DOUBLE(value)) {
-        *(double *)place = g_value_get_double(value);
-    } else if (G_VALUE_HOLDS_BOOLEAN(value)) {
-        *(gboolean *)place = g_value_get_boolean(value);
-    } else {
-        *(gint *)place = g_value_get_enum(value);
-    }
+    field_set(place, value);
     return TRUE;
 }
 
@@ -88,17 +79,7 @@ gboolean settings_get(const Settings *settings, guint property, GValue *value)
     if (place == NULL) {
         return FALSE;
     }
-    if (G_VALUE_HOLDS_STRING(value)) {
-        g_value_set_string(value, *(gchar *const *)place);
-    } else if (G_VALUE_HOLDS_UINT(value)) {
-        g_value_set_uint(value, *(const guint *)place);
-    } else if (G_VALUE_HOLDS_DOUBLE(value)) {
-        g_value_set_double(value, *(const double *)place);
-    } else if (G_VALUE_HOLDS_BOOLEAN(value)) {
-        g_value_set_boolean(value, *(const gboolean *)place);
-    } else {
-        g_value_set_enum(value, *(const gint *)place);
-    }
+    field_get(place, value);
     return TRUE;
 }
 

@@ -3,6 +3,8 @@
 // Where each property's value lies, and what the property says of itself.
 #include "settings.h"
 
+#include "base/fields.h"
+
 #include "label_format.h"
 
 #define FLAGS (G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING)
@@ -71,18 +73,10 @@ gboolean overlay_settings_set(OverlaySettings *settings, const GValue *value, GP
     if (place == NULL) {
         return FALSE;
     }
-    if (G_VALUE_HOLDS_STRING(value)) {
-        const gchar *text = g_value_get_string(value);
-
-        g_free(*(gchar **)place);
-        *(gchar **)place = g_strdup(text != NULL ? text : G_PARAM_SPEC_STRING(spec)->default_value);
-    } else if (G_VALUE_HOLDS_UINT(value)) {
-        *(guint *)place = g_value_get_uint(value);
-    } else if (G_VALUE_HOLDS_BOOLEAN(value)) {
-        *(gboolean *)place = g_value_get_boolean(value);
-    } else {
-        *(gint *)place = g_value_get_enum(value);
+    if (G_VALUE_HOLDS_STRING(value) && g_value_get_string(value) == NULL) {
+        value = g_param_spec_get_default_value(spec);
     }
+    field_set(place, value);
     return TRUE;
 }
 
@@ -93,15 +87,7 @@ gboolean overlay_settings_get(const OverlaySettings *settings, GValue *value, GP
     if (place == NULL) {
         return FALSE;
     }
-    if (G_VALUE_HOLDS_STRING(value)) {
-        g_value_set_string(value, *(gchar *const *)place);
-    } else if (G_VALUE_HOLDS_UINT(value)) {
-        g_value_set_uint(value, *(const guint *)place);
-    } else if (G_VALUE_HOLDS_BOOLEAN(value)) {
-        g_value_set_boolean(value, *(const gboolean *)place);
-    } else {
-        g_value_set_enum(value, *(const gint *)place);
-    }
+    field_get(place, value);
     return TRUE;
 }
 
