@@ -14,6 +14,8 @@ void field_set(gpointer field, const GValue *value)
         *(gdouble *)field = g_value_get_double(value);
     } else if (G_VALUE_HOLDS_BOOLEAN(value)) {
         *(gboolean *)field = g_value_get_boolean(value);
+    } else if (G_VALUE_HOLDS_FLAGS(value)) {
+        *(guint *)field = g_value_get_flags(value);
     } else {
         *(gint *)field = g_value_get_enum(value);
     }
@@ -29,6 +31,8 @@ void field_get(gconstpointer field, GValue *value)
         g_value_set_double(value, *(const gdouble *)field);
     } else if (G_VALUE_HOLDS_BOOLEAN(value)) {
         g_value_set_boolean(value, *(const gboolean *)field);
+    } else if (G_VALUE_HOLDS_FLAGS(value)) {
+        g_value_set_flags(value, *(const guint *)field);
     } else {
         g_value_set_enum(value, *(const gint *)field);
     }

@@ -9,7 +9,7 @@
 G_BEGIN_DECLS
 
 // field: a gchar * (which it owns; a copy is put), guint, gdouble or gboolean, by the value's type;
-// a gint for enumerations. The caller locks.
+// a gint for enumerations, a guint for flags. The caller locks.
 void field_set(gpointer field, const GValue *value);
 void field_get(gconstpointer field, GValue *value);
 

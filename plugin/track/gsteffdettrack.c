@@ -136,9 +136,7 @@ static gboolean gst_effdet_track_set_caps(GstBaseTransform *transform, GstCaps *
     self->width = (guint)width;
     self->height = (guint)height;
     GST_OBJECT_LOCK(self);
-    self->settings.options.width = width;
-    self->settings.options.height = height;
-    self->changed = TRUE;
+    self->changed = TRUE; // the tracker knows the size
     GST_OBJECT_UNLOCK(self);
     self->frame_s = DEFAULT_FRAME_S;
     if (gst_structure_get_fraction(structure, "framerate", &numerator, &denominator) &&
@@ -277,7 +275,10 @@ static void apply_settings(GstEffdetTrack *self)
 {
     GST_OBJECT_LOCK(self);
     if (self->changed) {
-        tracker_configure(self->tracker, &self->settings.options);
+        struct track_options options =
+            track_settings_options(&self->settings, self->width, self->height);
+
+        tracker_configure(self->tracker, &options);
         self->changed = FALSE;
     }
     GST_OBJECT_UNLOCK(self);
@@ -313,15 +314,15 @@ static GstFlowReturn gst_effdet_track_transform_ip(GstBaseTransform *transform, 
 static gboolean gst_effdet_track_start(GstBaseTransform *transform)
 {
     GstEffdetTrack *self = GST_EFFDET_TRACK(transform);
+    struct track_options options;
 
     GST_OBJECT_LOCK(self);
-    self->tracker = tracker_new(&self->settings.options);
-    self->changed = FALSE;
+    options = track_settings_options(&self->settings, 0, 0);
     GST_OBJECT_UNLOCK(self);
+    self->tracker = tracker_new(&options);
     if (self->tracker == NULL) {
-        GST_ELEMENT_ERROR(
-            self, RESOURCE, NO_SPACE_LEFT, ("Not enough memory for the tracker."),
-            ("%u tracks were asked for: lower max-tracks", self->settings.options.max_tracks));
+        GST_ELEMENT_ERROR(self, RESOURCE, NO_SPACE_LEFT, ("Not enough memory for the tracker."),
+                          ("%u tracks were asked for: lower max-tracks", options.max_tracks));
         return FALSE;
     }
     forget(self, TRUE);

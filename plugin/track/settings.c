@@ -3,6 +3,8 @@
 // The properties of `effdettrack`.
 #include "settings.h"
 
+#include "base/fields.h"
+
 #define DEFAULT_RESET (EFFDET_TRACK_RESET_STREAM_START | EFFDET_TRACK_RESET_FLUSH)
 
 enum {
@@ -32,85 +34,83 @@ GType effdet_track_reset_get_type(void)
     return type;
 }
 
-void track_settings_init(TrackSettings *settings)
-{
-    track_options_init(&settings->options);
-    settings->reset = DEFAULT_RESET;
-}
-
 static guint milliseconds(gdouble time_s)
 {
     return (guint)(time_s * 1000 + 0.5);
 }
 
-gboolean track_settings_set(TrackSettings *settings, guint id, const GValue *value)
+void track_settings_init(TrackSettings *settings)
 {
-    struct track_options *options = &settings->options;
+    struct track_options defaults;
 
+    track_options_init(&defaults);
+    *settings = (TrackSettings){.high_score = defaults.high_score,
+                                .low_score = defaults.low_score,
+                                .min_overlap = defaults.min_overlap,
+                                .confirm_ms = milliseconds(defaults.confirm_s),
+                                .memory_ms = milliseconds(defaults.memory_s),
+                                .max_tracks = defaults.max_tracks,
+                                .per_class = !defaults.across_classes,
+                                .reset = DEFAULT_RESET};
+}
+
+struct track_options track_settings_options(const TrackSettings *settings, guint width,
+                                            guint height)
+{
+    return (struct track_options){.high_score = settings->high_score,
+                                  .low_score = settings->low_score,
+                                  .min_overlap = settings->min_overlap,
+                                  .confirm_s = settings->confirm_ms / 1000.0,
+                                  .memory_s = settings->memory_ms / 1000.0,
+                                  .across_classes = !settings->per_class,
+                                  .max_tracks = settings->max_tracks,
+                                  .width = width,
+                                  .height = height};
+}
+
+// Where a property lies; its type is that of the specification.
+static gpointer field(TrackSettings *settings, guint id)
+{
     switch (id) {
     case PROP_HIGH_SCORE:
-        options->high_score = g_value_get_double(value);
-        break;
+        return &settings->high_score;
     case PROP_LOW_SCORE:
-        options->low_score = g_value_get_double(value);
-        break;
+        return &settings->low_score;
     case PROP_MIN_OVERLAP:
-        options->min_overlap = g_value_get_double(value);
-        break;
+        return &settings->min_overlap;
     case PROP_CONFIRM_TIME:
-        options->confirm_s = g_value_get_uint(value) / 1000.0;
-        break;
+        return &settings->confirm_ms;
     case PROP_MEMORY:
-        options->memory_s = g_value_get_uint(value) / 1000.0;
-        break;
+        return &settings->memory_ms;
     case PROP_PER_CLASS:
-        options->across_classes = !g_value_get_boolean(value);
-        break;
+        return &settings->per_class;
     case PROP_MAX_TRACKS:
-        options->max_tracks = g_value_get_uint(value);
-        break;
+        return &settings->max_tracks;
     case PROP_RESET:
-        settings->reset = (EffdetTrackReset)g_value_get_flags(value);
-        break;
+        return &settings->reset;
     default:
-        return FALSE;
+        return NULL;
     }
-    return TRUE;
+}
+
+gboolean track_settings_set(TrackSettings *settings, guint id, const GValue *value)
+{
+    gpointer place = field(settings, id);
+
+    if (place != NULL) {
+        field_set(place, value);
+    }
+    return place != NULL;
 }
 
 gboolean track_settings_get(const TrackSettings *settings, guint id, GValue *value)
 {
-    const struct track_options *options = &settings->options;
+    gconstpointer place = field((TrackSettings *)settings, id);
 
-    switch (id) {
-    case PROP_HIGH_SCORE:
-        g_value_set_double(value, options->high_score);
-        break;
-    case PROP_LOW_SCORE:
-        g_value_set_double(value, options->low_score);
-        break;
-    case PROP_MIN_OVERLAP:
-        g_value_set_double(value, options->min_overlap);
-        break;
-    case PROP_CONFIRM_TIME:
-        g_value_set_uint(value, milliseconds(options->confirm_s));
-        break;
-    case PROP_MEMORY:
-        g_value_set_uint(value, milliseconds(options->memory_s));
-        break;
-    case PROP_PER_CLASS:
-        g_value_set_boolean(value, !options->across_classes);
-        break;
-    case PROP_MAX_TRACKS:
-        g_value_set_uint(value, options->max_tracks);
-        break;
-    case PROP_RESET:
-        g_value_set_flags(value, settings->reset);
-        break;
-    default:
-        return FALSE;
+    if (place != NULL) {
+        field_get(place, value);
     }
-    return TRUE;
+    return place != NULL;
 }
 
 static void install_score(GObjectClass *klass, guint id, const gchar *name, const gchar *nick,
@@ -126,9 +126,9 @@ void track_settings_install(GObjectClass *klass)
 {
     const GParamFlags flags =
         G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING;
-    struct track_options defaults;
+    TrackSettings defaults;
 
-    track_options_init(&defaults);
+    track_settings_init(&defaults);
     install_score(klass, PROP_HIGH_SCORE, "high-score", "High score",
                   "Confidence from which on an object begins a track", defaults.high_score);
     install_score(klass, PROP_LOW_SCORE, "low-score", "Low score",
@@ -143,18 +143,18 @@ void track_settings_install(GObjectClass *klass)
         klass, PROP_CONFIRM_TIME,
         g_param_spec_uint("confirm-time", "Time to confirm",
                           "How long an object has to be seen before it gets its number (ms)", 0,
-                          60000, milliseconds(defaults.confirm_s), flags));
+                          60000, defaults.confirm_ms, flags));
     g_object_class_install_property(
         klass, PROP_MEMORY,
         g_param_spec_uint("memory", "Memory",
                           "How long an object that is not seen keeps its number (ms)", 0, 3600000,
-                          milliseconds(defaults.memory_s), flags));
+                          defaults.memory_ms, flags));
     g_object_class_install_property(
         klass, PROP_PER_CLASS,
         g_param_spec_boolean("per-class", "Per class",
                              "Never let an object continue a track of another class (else the "
                              "track's class is what most of its objects were)",
-                             !defaults.across_classes, flags));
+                             defaults.per_class, flags));
     g_object_class_install_property(
         klass, PROP_MAX_TRACKS,
         g_param_spec_uint("max-tracks", "Most tracks",

@@ -18,12 +18,18 @@ typedef enum {
 
 GType effdet_track_reset_get_type(void);
 
+// What the properties say.
 typedef struct {
-    struct track_options options;
-    EffdetTrackReset reset;
+    gdouble high_score, low_score, min_overlap;
+    guint confirm_ms, memory_ms, max_tracks;
+    gboolean per_class;
+    guint reset; // EffdetTrackReset
 } TrackSettings;
 
 void track_settings_init(TrackSettings *settings); // the defaults
+// For a picture of so many pixels; 0 = not known yet.
+struct track_options track_settings_options(const TrackSettings *settings, guint width,
+                                            guint height);
 void track_settings_install(GObjectClass *klass);
 // FALSE: there is no such property. The caller locks.
 gboolean track_settings_set(TrackSettings *settings, guint id, const GValue *value);
