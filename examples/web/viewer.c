@@ -170,5 +170,6 @@ int main(int argc, char **argv)
     g_free(address);
     g_free(video);
     g_free(model);
+    gst_deinit();
     return app.status;
 }
