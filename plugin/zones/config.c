@@ -154,9 +154,6 @@ static gboolean read_text(Reader *reader, JsonNode *node, const gchar *wanted, g
     if (found == NULL || *found == '\0') {
         return fail_node(reader, wanted, node);
     }
-    if (!g_utf8_validate(found, -1, NULL)) { // half a surrogate pair
-        return fail(reader, wanted, "an escape that is no character");
-    }
     *text = g_strdup(found);
     return TRUE;
 }
@@ -308,8 +305,41 @@ static gboolean read_root(Reader *reader, JsonNode *root, ZonesConfig *config)
 
 // ---- text ---------------------------------------------------------------------------------------
 
-// json-glib reads more than JSON (comments, single quotes), takes what follows the document, and
-// recurses without limit: this lets only one document of little depth through.
+// Of \uXXXX; G_MAXUINT where the text is none.
+static guint code_unit(const gchar *text)
+{
+    guint unit = 0;
+
+    if (text[0] != '\\' || text[1] != 'u') {
+        return G_MAXUINT;
+    }
+    for (guint i = 2; i < 6; i++) {
+        if (!g_ascii_isxdigit(text[i])) {
+            return G_MAXUINT;
+        }
+        unit = unit * 16 + (guint)g_ascii_xdigit_value(text[i]);
+    }
+    return unit;
+}
+
+// Of what begins with a backslash; 0 = it is no character.
+static gsize escape_length(const gchar *text)
+{
+    guint unit = code_unit(text), next;
+
+    if (text[1] != 'u') {
+        return text[1] != '\0' && strchr("\"\\/bfnrt", text[1]) != NULL ? 2 : 0;
+    }
+    if (unit >= 0xd800 && unit < 0xdc00) {
+        next = code_unit(text + 6);
+        return next >= 0xdc00 && next < 0xe000 ? 12 : 0;
+    }
+    return unit > 0 && unit <= 0xffff && !(unit >= 0xdc00 && unit < 0xe000) ? 6 : 0;
+}
+
+// json-glib reads more than JSON (comments, single quotes), takes what follows the document, loses
+// the first of two (7 {}) and a text with a bad escape, and recurses without limit: this lets only
+// one document of little depth with good texts through.
 static gboolean check_text(Reader *reader, const gchar *text)
 {
     const gchar *stray = NULL;
@@ -319,8 +349,13 @@ static gboolean check_text(Reader *reader, const gchar *text)
     for (const gchar *c = text; *c != '\0' && stray == NULL; c++) {
         line += *c == '\n';
         if (in_string) {
-            if (*c == '\\' && c[1] != '\0') {
-                c++;
+            if (*c == '\\') {
+                gsize length = escape_length(c);
+
+                if (length == 0) {
+                    return fail(reader, "JSON", "in line %u: an escape that is no character", line);
+                }
+                c += length - 1;
             } else if (*c == '"') {
                 in_string = FALSE;
             } else if ((guchar)*c < 0x20) {
@@ -329,6 +364,8 @@ static gboolean check_text(Reader *reader, const gchar *text)
         } else if (ended ? !g_ascii_isspace(*c)
                          : strchr("{}[]\" \t\r\n:,0123456789+-.eEtrufalsn", *c) == NULL) {
             stray = c;
+        } else if (depth == 0 && strchr("{}[] \t\r\n", *c) == NULL) {
+            return fail(reader, "an object with zones and lines", "in line %u: \"%.20s\"", line, c);
         } else if (*c == '"') {
             in_string = TRUE;
         } else if (*c == '{' || *c == '[') {
