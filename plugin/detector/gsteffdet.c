@@ -20,18 +20,33 @@
  * the networks found, and `effdet check` says what is missing.
  *
  * ## Example launch lines
+ *
+ * People in a clip:
  * |[
- * gst-launch-1.0 filesrc location=clip.mkv ! decodebin ! videoconvert ! effdet ! effdetoverlay !
- * videoconvert ! autovideosink
- * ]| People in a clip.
+ * gst-launch-1.0 filesrc location=clip.mkv ! decodebin ! videoconvert ! effdet ! effdetoverlay ! \
+ *     videoconvert ! autovideosink
+ * ]|
+ * A camera, looked at ten times a second, with a network that `effdet fetch d0` has brought:
  * |[
- * gst-launch-1.0 rtspsrc location=rtsp://camera/ ! decodebin ! effdet model=d0 classes=person,car
- * max-rate=10 ! effdetoverlay ! videoconvert ! autovideosink
- * ]| A camera, looked at ten times a second.
+ * gst-launch-1.0 rtspsrc location=rtsp://camera/ ! decodebin ! videoconvert ! \
+ *     effdet model=d0 classes=person,car max-rate=10 ! effdetoverlay ! videoconvert ! autovideosink
+ * ]|
+ * Two cameras on one engine:
  * |[
- * gst-launch-1.0 rtspsrc location=rtsp://door/ ! decodebin ! effdet share-group=all ! fakesink
- * rtspsrc location=rtsp://yard/ ! decodebin ! effdet share-group=all ! fakesink
- * ]| Two cameras on one engine.
+ * gst-launch-1.0 \
+ *     rtspsrc location=rtsp://a/ ! decodebin ! videoconvert ! effdet share-group=all ! fakesink \
+ *     rtspsrc location=rtsp://b/ ! decodebin ! videoconvert ! effdet share-group=all ! fakesink
+ * ]|
+ *
+ * ## Messages
+ *
+ * - an element message `effdet-stats` with #GstEffdet:stats every #GstEffdet:stats-interval seconds
+ * - progress with the code `load`, when a network is loaded: at the start, after a change of
+ *   #GstEffdet:model, and anew after a lost device
+ * - a QOS message for each frame that is left out because it is too late, see #GstEffdet:qos
+ * - a warning where something is not done but video flows: a model or classes that cannot be had,
+ *   buffers that are no picture of their caps, #GstEffdet:silence-warning, and a lost device where
+ *   #GstEffdet:on-device-lost is `recover`
  *
  * The debug category `effdet-sched` tells what happens to each buffer, `effdet-engine` what comes
  * of each inference, with times.

@@ -5,15 +5,26 @@
  * SECTION:element-effdetoverlay
  * @title: effdetoverlay
  *
- * Draws the objects on a buffer (of #GstVideoRegionOfInterestMeta or GstAnalyticsRelationMeta, by
+ * Draws the objects on a buffer (of #GstVideoRegionOfInterestMeta or #GstAnalyticsRelationMeta, by
  * effdet or any other element) as boxes coloured by class or track, with a text. On frames which
  * effdet let pass without inference the last objects are shown dimmed, for #GstEffdetOverlay:hold
- * ms.
+ * ms; a box whose place is a tracker's estimate is dashed.
  *
- * ## Example launch line
+ * It draws into most formats of raw video in system memory, in place. Into others downstream draws,
+ * if it takes #GstVideoOverlayComposition; where nobody does, video passes with one warning, or
+ * ends with an error where #GstEffdetOverlay:obscure is set.
+ *
+ * ## Example launch lines
+ *
  * |[
- * gst-launch-1.0 filesrc location=street.mkv ! decodebin ! videoconvert ! effdet ! effdetoverlay !
- * videoconvert ! autovideosink
+ * gst-launch-1.0 filesrc location=street.mkv ! decodebin ! videoconvert ! effdet ! \
+ *     effdetoverlay ! videoconvert ! autovideosink
+ * ]|
+ * Numbers instead of confidences, paths of three seconds, and nobody to be recognised:
+ * |[
+ * gst-launch-1.0 filesrc location=street.mkv ! decodebin ! videoconvert ! effdet ! effdettrack ! \
+ *     effdetoverlay label-format="{label} #{id}" trails=3000 colour-by=track obscure=person ! \
+ *     videoconvert ! autovideosink
  * ]|
  *
  * Since: 0.1

@@ -6,7 +6,7 @@
  * SECTION:element-effdettrack
  * @title: effdettrack
  *
- * Gives every object on a buffer (of #GstVideoRegionOfInterestMeta or GstAnalyticsRelationMeta, by
+ * Gives every object on a buffer (of #GstVideoRegionOfInterestMeta or #GstAnalyticsRelationMeta, by
  * effdet or any other element) the number of its track, the same from frame to frame. On frames
  * which effdet let pass without inference it puts the objects where they have to be by then.
  * Numbers count from 1 in each stream. It needs no pixels: any memory passes.
@@ -14,14 +14,21 @@
  * In region-of-interest metas the number is the field `id` (integer) of the parameter structure
  * `object_id`, which says `predicted` (boolean) where the object was not seen on this frame, and
  * `label` (string) where most of the track's detections were of another class than this one. In
- * GstAnalytics it is a GstAnalyticsTrackingMtd to which the object's GstAnalyticsODMtd relates,
- * with the PTS when the object was first and last seen; a GstAnalyticsClsMtd that it relates to has
- * the other class.
+ * GstAnalytics it is a #GstAnalyticsTrackingMtd to which the object's #GstAnalyticsODMtd relates,
+ * with the PTS when the object was first and last seen; a #GstAnalyticsClsMtd that it relates to
+ * has the other class.
  *
- * ## Example launch line
+ * ## Example launch lines
+ *
  * |[
- * gst-launch-1.0 filesrc location=street.mkv ! decodebin ! videoconvert ! effdet interval=3 !
- * effdettrack ! effdetoverlay ! videoconvert ! autovideosink
+ * gst-launch-1.0 filesrc location=street.mkv ! decodebin ! videoconvert ! effdet interval=3 ! \
+ *     effdettrack ! effdetoverlay ! videoconvert ! autovideosink
+ * ]|
+ * Objects that the detector is less sure of keep their number, too, but do not begin one:
+ * |[
+ * gst-launch-1.0 filesrc location=street.mkv ! decodebin ! videoconvert ! \
+ *     effdet score-threshold=0.1 ! effdettrack high-score=0.5 low-score=0.1 ! effdetoverlay ! \
+ *     videoconvert ! autovideosink
  * ]|
  *
  * Since: 0.1

@@ -1,6 +1,7 @@
 // SPDX-FileCopyrightText: effdet contributors
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// Areas and lines from JSON, and what is wrong with it. The form stands in README.md.
+// Areas and lines from JSON, and what is wrong with it. The form stands in
+// examples/docs/zones.md.
 #pragma once
 
 #include "zones.h"

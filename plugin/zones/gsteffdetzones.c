@@ -11,11 +11,22 @@
  * `zones` of region-of-interest metas). Needs a tracker before it; objects without a track only
  * count as being inside. It never touches pixels.
  *
+ * The form of the JSON, the rules and the fields of messages and metas are in
+ * [zones.md](../zones.md).
+ *
  * ## Example launch line
+ *
  * |[
- * gst-launch-1.0 -m filesrc location=street.mkv ! decodebin ! videoconvert ! effdet ! effdettrack !
- * effdetzones zones='{"lines": [{"name": "gate", "from": [0.5, 0], "to": [0.5, 1]}]}' ! fakesink
+ * gst-launch-1.0 -m filesrc location=street.mkv ! decodebin ! videoconvert ! effdet ! \
+ *     effdettrack ! \
+ *     effdetzones zones='{"lines": [{"name": "gate", "from": [0.5, 0], "to": [0.5, 1]}]}' ! \
+ *     fakesink
  * ]|
+ *
+ * ## Messages
+ *
+ * - an element message `effdet-zone` for each event
+ * - a warning where new zones cannot be read while playing: those before them stay in force
  *
  * Since: 0.1
  */

@@ -10,7 +10,7 @@
 #define ZONES_MESSAGE_NAME "effdet-zone"
 #define ZONES_COUNTS_NAME "effdet-zone-counts"
 
-// (transfer full) README.md documents its fields.
+// (transfer full) examples/docs/zones.md documents its fields.
 GstStructure *zones_report_event(const ZonesConfig *config, const ZonesEvent *event,
                                  GstClockTime pts, GstClockTime running_time);
 
