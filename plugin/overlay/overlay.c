@@ -20,7 +20,7 @@
  * gst-launch-1.0 filesrc location=street.mkv ! decodebin ! videoconvert ! effdet ! \
  *     effdetoverlay ! videoconvert ! autovideosink
  * ]|
- * Numbers instead of confidences, paths of three seconds, and nobody to be recognised:
+ * Numbers instead of confidences, paths of three seconds, and whoever is found made unrecognisable:
  * |[
  * gst-launch-1.0 filesrc location=street.mkv ! decodebin ! videoconvert ! effdet ! effdettrack ! \
  *     effdetoverlay label-format="{label} #{id}" trails=3000 colour-by=track obscure=person ! \
