@@ -18,7 +18,6 @@ SOURCE = os.environ['EFFDET_SOURCE_DIR']
 COMMAND = os.path.join(BUILD, 'engine/cli/effdet')
 # Of the system, with arguments that are not ours. What is downloaded, installed or built is for the reader.
 OTHERS = {'git', 'ninja', 'apt', 'clang-format'}
-ELEMENTS = ('effdet', 'overlay', 'effdettrack', 'effdetzones', 'rtspsrc')
 OF_CAMERAS = {'subtype'}
 
 
@@ -181,12 +180,13 @@ def links():
 def properties():
     """Every `name=value` in a sentence is a property."""
     known = set(OF_CAMERAS)
-    for element in ELEMENTS:
+    elements = ['rtspsrc', *[feature.get_name() for feature in Gst.Registry.get().get_feature_list_by_plugin('effdet')]]
+    for element in elements:
         known |= {spec.name for spec in Gst.ElementFactory.make(element, None).list_properties()}
     for name in documents():
         for value in re.findall(r'`(?:(?:effdet\w*|overlay|rtspsrc) )?([a-z][a-z-]*)=[^`/]*`', re.sub(r'^```.*?^```$', '', read(name), flags=re.M | re.S)):
             if value not in known:
-                yield f'{name}: none of {", ".join(ELEMENTS)} has a property {value}'
+                yield f'{name}: none of {", ".join(elements)} has a property {value}'
 
 
 def main():

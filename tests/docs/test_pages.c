@@ -27,13 +27,13 @@ static gchar *aliases_of(GList *features, GstElementFactory *factory)
     return names->len > 0 ? g_strdup(names->str) : NULL;
 }
 
-// An alias has no page: an element's own name is the one that is its type's.
-static gboolean is_alias(GstElementFactory *factory)
+// An alias has no page: of several names, an element's own is the one that is its type's.
+static gboolean is_own_name(GstElementFactory *factory)
 {
-    const gchar *type = g_type_name(gst_element_factory_get_element_type(factory));
-    g_autofree gchar *own = g_ascii_strdown(type + strlen("Gst"), -1);
+    g_autofree gchar *type = g_strconcat("Gst", GST_OBJECT_NAME(factory), NULL);
 
-    return strcmp(own, GST_OBJECT_NAME(factory)) != 0;
+    return g_ascii_strcasecmp(type, g_type_name(gst_element_factory_get_element_type(factory))) ==
+           0;
 }
 
 // File names and texts of all pages. (transfer full)
@@ -52,9 +52,9 @@ static GHashTable *make_pages(void)
         item->data = gst_plugin_feature_load(item->data);
     }
     for (GList *item = features; item != NULL; item = item->next) {
-        if (!is_alias(item->data)) {
-            g_autofree gchar *aliases = aliases_of(features, item->data);
+        g_autofree gchar *aliases = aliases_of(features, item->data);
 
+        if (aliases == NULL || is_own_name(item->data)) {
             g_hash_table_insert(pages, g_strdup_printf("%s.md", GST_OBJECT_NAME(item->data)),
                                 describe_element(item->data, aliases, comments));
         }
