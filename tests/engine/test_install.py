@@ -110,7 +110,7 @@ def command(tree):
 
 
 def program(tree):
-    """Twenty lines of C against pkg-config."""
+    """Twenty lines of C against pkg-config, which asks for nothing but GLib."""
     compiler = shutil.which('cc') or shutil.which('gcc')
     packages = os.path.join(tree.folder, 'packages')
     os.mkdir(packages)
@@ -120,6 +120,9 @@ def program(tree):
         file.write(text)
     environment = dict(tree.environment, PKG_CONFIG_PATH=packages)
     flags = run('pkg-config', '--cflags', '--libs', 'effdet-1.0', environment=environment).split()
+    private = run('pkg-config', '--print-requires-private', 'effdet-1.0', environment=environment).split()
+    if private:
+        raise Lack(f'a program would need the development packages of {private}, which the library alone is linked with')
     source, binary = os.path.join(tree.folder, 'program.c'), os.path.join(tree.folder, 'program')
     with open(source, 'w', encoding='utf-8') as file:
         file.write(PROGRAM)
