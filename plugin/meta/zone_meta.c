@@ -6,7 +6,8 @@
 
 #include <gst/video/gstvideometa.h>
 
-// Names and counts do not change with size, format or orientation: every transformation is a copy.
+// Nothing in it changes with size or format, and a transformation does not say what else it does to
+// the picture: each is a copy.
 static gboolean transform(GstBuffer *dest, GstCustomMeta *meta, GstBuffer *src, GQuark type,
                           gpointer data, gpointer user_data)
 {

@@ -10,11 +10,13 @@ G_BEGIN_DECLS
 
 // Anyone reads it with gst_buffer_get_custom_meta(buffer, EFFDET_ZONE_META_NAME): a GstStructure of
 // that name with three arrays (GST_TYPE_ARRAY) of structures:
-//   zones    zone, name (string), inside (uint), entered, left (uint64)
-//   lines    line, name (string), forward, backward (uint64)
+//   zones    zone, name (string), inside (uint), entered, left (uint64), points
+//   lines    line, name (string), forward, backward (uint64), points
 //   objects  object, id (int, of the metas on this buffer), track (int64, 0 = none),
 //            zones (array of string): those which the object's anchor is in now
-// It has no tags: converters and scalers copy it.
+// points (GVariant a(dd)) are the corners of a zone, or the ends `from` and `to` of a line, in
+// parts of the picture: x from the left, y from the top. Buffers and their copies share it. It has
+// no tags: converters and scalers copy it.
 #define EFFDET_ZONE_META_NAME "EffdetZones"
 #define EFFDET_ZONE_ROI_PARAM "zones" // with the field `inside`, an array of string
 

@@ -50,31 +50,43 @@ GstStructure *zones_report_event(const ZonesConfig *config, const ZonesEvent *ev
     return structure;
 }
 
-GstStructure *zones_report_counts(const Zones *zones)
+// Of all areas or of all lines.
+static void report_shapes(const Zones *zones, gboolean of_lines, gboolean with_points,
+                          GValue *entries)
 {
     const ZonesConfig *config = zones_get_config(zones);
-    GstStructure *counts = gst_structure_new_empty(ZONES_COUNTS_NAME), *entry;
+    const ZonesShape *shapes = of_lines ? config->lines : config->areas;
+    guint n = of_lines ? config->n_lines : config->n_areas;
+
+    g_value_init(entries, GST_TYPE_ARRAY);
+    for (guint i = 0; i < n; i++) {
+        ZonesCounts of = of_lines ? zones_line_counts(zones, i) : zones_area_counts(zones, i);
+        GstStructure *entry = gst_structure_new(of_lines ? "line" : "zone", "name", G_TYPE_STRING,
+                                                shapes[i].name, NULL);
+
+        set_counts(entry, &of, of_lines);
+        if (with_points) {
+            gst_structure_set(entry, "points", G_TYPE_VARIANT, shapes[i].shared, NULL);
+        }
+        append_structure(entries, entry);
+    }
+}
+
+static GstStructure *report(const Zones *zones, gboolean with_points)
+{
+    GstStructure *structure = gst_structure_new_empty(ZONES_COUNTS_NAME);
     GValue areas = G_VALUE_INIT, lines = G_VALUE_INIT;
 
-    g_value_init(&areas, GST_TYPE_ARRAY);
-    for (guint i = 0; i < config->n_areas; i++) {
-        ZonesCounts of = zones_area_counts(zones, i);
+    report_shapes(zones, FALSE, with_points, &areas);
+    report_shapes(zones, TRUE, with_points, &lines);
+    gst_structure_take_value(structure, "zones", &areas);
+    gst_structure_take_value(structure, "lines", &lines);
+    return structure;
+}
 
-        entry = gst_structure_new("zone", "name", G_TYPE_STRING, config->areas[i].name, NULL);
-        set_counts(entry, &of, FALSE);
-        append_structure(&areas, entry);
-    }
-    g_value_init(&lines, GST_TYPE_ARRAY);
-    for (guint i = 0; i < config->n_lines; i++) {
-        ZonesCounts of = zones_line_counts(zones, i);
-
-        entry = gst_structure_new("line", "name", G_TYPE_STRING, config->lines[i].name, NULL);
-        set_counts(entry, &of, TRUE);
-        append_structure(&lines, entry);
-    }
-    gst_structure_take_value(counts, "zones", &areas);
-    gst_structure_take_value(counts, "lines", &lines);
-    return counts;
+GstStructure *zones_report_counts(const Zones *zones)
+{
+    return report(zones, FALSE);
 }
 
 static void names_of(const ZonesConfig *config, guint64 areas, GValue *names)
@@ -95,7 +107,7 @@ void zones_report_buffer(const Zones *zones, GstBuffer *buffer, const GArray *re
                          const ZonesObject *found)
 {
     const ZonesConfig *config = zones_get_config(zones);
-    g_autoptr(GstStructure) content = zones_report_counts(zones);
+    g_autoptr(GstStructure) content = report(zones, TRUE);
     GValue objects = G_VALUE_INIT;
 
     g_value_init(&objects, GST_TYPE_ARRAY);

@@ -14,10 +14,10 @@
 GstStructure *zones_report_event(const ZonesConfig *config, const ZonesEvent *event,
                                  GstClockTime pts, GstClockTime running_time);
 
-// The arrays `zones` and `lines` of zone_meta.h. (transfer full)
+// The arrays `zones` and `lines` of zone_meta.h, without points. (transfer full)
 GstStructure *zones_report_counts(const Zones *zones);
 
-// Leaves counts and objects on a writable buffer; found[n] is what the core said of read[n]
+// Leaves zones, lines and objects on a writable buffer; found[n] is what the core said of read[n]
 // (element type EffdetDetection).
 void zones_report_buffer(const Zones *zones, GstBuffer *buffer, const GArray *read,
                          const ZonesObject *found);

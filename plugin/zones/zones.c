@@ -48,6 +48,7 @@ static void clear_shape(ZonesShape *shape)
 {
     g_free(shape->name);
     g_free(shape->points);
+    g_clear_pointer(&shape->shared, g_variant_unref);
     g_strfreev(shape->classes);
 }
 
@@ -83,6 +84,16 @@ static gboolean same_place(const ZonesShape *a, const ZonesShape *b)
            memcmp(a->points, b->points, a->n_points * sizeof(ZonesPoint)) == 0;
 }
 
+static void share_points(ZonesShape *shapes, guint n)
+{
+    for (guint i = 0; i < n; i++) {
+        g_clear_pointer(&shapes[i].shared, g_variant_unref);
+        shapes[i].shared = g_variant_ref_sink(
+            g_variant_new_fixed_array(G_VARIANT_TYPE("(dd)"), shapes[i].points, shapes[i].n_points,
+                                      sizeof *shapes[i].points));
+    }
+}
+
 static void new_cells(Track *track, const ZonesConfig *config)
 {
     track->areas = g_new0(Cell, config->n_areas + config->n_lines + 1);
@@ -114,6 +125,8 @@ void zones_set_config(Zones *self, ZonesConfig *config)
     if (config == NULL) {
         config = g_new0(ZonesConfig, 1);
     }
+    share_points(config->areas, config->n_areas);
+    share_points(config->lines, config->n_lines);
     map_shapes(config->areas, config->n_areas, old->areas, old->n_areas, self->areas, areas_from);
     map_shapes(config->lines, config->n_lines, old->lines, old->n_lines, self->lines, lines_from);
     memcpy(untracked, self->untracked, sizeof(untracked));

@@ -16,8 +16,9 @@ typedef struct {
     gchar *name;        // unique among areas, and among lines
     ZonesPoint *points; // the corners; of a line: from, to
     guint n_points;
-    gchar **classes; // only these; NULL = every object
-    double dwell_s;  // of areas: how long is long; 0 = does not matter
+    GVariant *shared; // the points as a(dd), to be handed on; made by zones_set_config()
+    gchar **classes;  // only these; NULL = every object
+    double dwell_s;   // of areas: how long is long; 0 = does not matter
 } ZonesShape;
 
 typedef struct {
