@@ -115,6 +115,7 @@ static void make_labels(Canvas *canvas)
                                canvas->mode == CANVAS_BLEND ? &canvas->info : NULL);
     }
     ink_set_init(&canvas->inks, &canvas->target);
+    zone_layer_clear(canvas->zones);
     canvas->labels =
         label_cache_new(canvas->target.finfo, &canvas->inks, canvas->font,
                         canvas->font_px > 0 ? canvas->font_px : layout_auto_text_px(height),
@@ -137,9 +138,11 @@ static void draw_shapes(const Canvas *canvas, const Raster *raster, guint alpha)
     for (guint i = 0; i < canvas->shapes->len; i++) {
         const Shape *shape = &g_array_index(canvas->shapes, Shape, i);
         if (shape->stamp != NULL) {
-            raster_put(raster, shape->rect.x, shape->rect.y, shape->stamp, alpha);
+            raster_put(raster, shape->rect.x, shape->rect.y, shape->stamp,
+                       shape->opaque ? RASTER_OPAQUE : alpha);
         } else {
-            raster_fill(raster, &shape->rect, &canvas->inks.plate[shape->ink], alpha);
+            raster_fill(raster, &shape->rect, &canvas->inks.plate[shape->ink],
+                        shape->opaque ? RASTER_OPAQUE : alpha);
         }
     }
 }
@@ -171,6 +174,9 @@ static gboolean draw_planes(const Canvas *canvas, GstBuffer *buffer, const Canva
     raster_init(&raster, &frame);
     obscure(canvas, &raster, scene->obscured);
     if (canvas->mode == CANVAS_PLANES) {
+        if (scene->zones != NULL) {
+            zone_layer_draw(canvas->zones, canvas->target.finfo, &raster, &canvas->inks);
+        }
         draw_shapes(canvas, &raster, scene->alpha);
     }
     gst_video_frame_unmap(&frame);
@@ -191,13 +197,19 @@ static gboolean blend(const Canvas *canvas, GstBuffer *buffer,
     return drawn;
 }
 
-static gboolean draw_composition(const Canvas *canvas, GstBuffer *buffer, guint alpha)
+static gboolean draw_composition(const Canvas *canvas, GstBuffer *buffer, const CanvasScene *scene)
 {
-    GstVideoOverlayComposition *composition =
-        composition_new(canvas->shapes, &canvas->inks, canvas->target.finfo->format, alpha);
-    gboolean drawn = composition != NULL;
+    GstVideoFormat format = canvas->target.finfo->format;
+    const GPtrArray *rectangles =
+        scene->zones != NULL ? zone_layer_rectangles(canvas->zones, &canvas->inks, format) : NULL;
+    GstVideoOverlayComposition *composition;
+    gboolean drawn = TRUE;
 
-    if (!drawn) {
+    if (canvas->shapes->len == 0 && (rectangles == NULL || rectangles->len == 0)) {
+        return TRUE;
+    }
+    composition = composition_new(rectangles, canvas->shapes, &canvas->inks, format, scene->alpha);
+    if (composition == NULL) {
         return FALSE;
     }
     if (canvas->mode == CANVAS_ATTACH) {
@@ -218,6 +230,7 @@ gboolean canvas_draw(Canvas *canvas, GstBuffer *buffer, const CanvasScene *scene
 {
     if (canvas->shapes == NULL) {
         canvas->shapes = g_array_new(FALSE, FALSE, sizeof(Shape));
+        canvas->zones = zone_layer_new();
     }
     if (canvas->labels == NULL) {
         make_labels(canvas);
@@ -229,6 +242,12 @@ gboolean canvas_draw(Canvas *canvas, GstBuffer *buffer, const CanvasScene *scene
     g_array_set_size(canvas->shapes, 0);
     if (!canvas_can_obscure(canvas)) {
         layout_covers(canvas->shapes, scene->obscured, &canvas->style);
+    }
+    if (scene->zones != NULL) {
+        zone_layer_layout(canvas->zones, scene->zones, &canvas->style, canvas->labels,
+                          canvas->shapes);
+    } else {
+        zone_layer_clear(canvas->zones);
     }
     if (scene->trails != NULL) {
         trails_layout(scene->trails, canvas->shapes, &canvas->style);
@@ -243,14 +262,14 @@ gboolean canvas_draw(Canvas *canvas, GstBuffer *buffer, const CanvasScene *scene
         !draw_planes(canvas, buffer, scene)) {
         return FALSE;
     }
-    return canvas->mode == CANVAS_PLANES || canvas->shapes->len == 0 ||
-           draw_composition(canvas, buffer, scene->alpha);
+    return canvas->mode == CANVAS_PLANES || draw_composition(canvas, buffer, scene);
 }
 
 void canvas_finish(Canvas *canvas)
 {
     g_clear_pointer(&canvas->labels, label_cache_free);
     g_clear_pointer(&canvas->shapes, g_array_unref);
+    g_clear_pointer(&canvas->zones, zone_layer_free);
     g_clear_pointer(&canvas->font, g_free);
     g_clear_pointer(&canvas->label_format, label_format_free);
 }

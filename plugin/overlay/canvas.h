@@ -8,6 +8,7 @@
 #include "settings.h"
 #include "statistics.h"
 #include "trails.h"
+#include "zone_layer.h"
 
 G_BEGIN_DECLS
 
@@ -20,10 +21,11 @@ typedef enum {
 
 // What one frame shows. Objects have the element type EffdetDetection.
 typedef struct {
-    const GArray *objects;  // drawn as boxes
-    const GArray *obscured; // made unrecognisable before; where canvas_can_obscure() is FALSE,
-                            // covered instead
-    const Trails *trails;   // NULL = none
+    const GArray *objects;     // drawn as boxes
+    const GArray *obscured;    // made unrecognisable before; where canvas_can_obscure() is FALSE,
+                               // covered instead
+    const GstStructure *zones; // as in zone_meta.h, below all others; NULL = none
+    const Trails *trails;      // NULL = none
     const Statistics *statistics; // NULL = none
     guint alpha;                  // of boxes and texts
 } CanvasScene;
@@ -40,6 +42,7 @@ typedef struct {
     LayoutStyle style;
     LabelCache *labels; // made at the first drawing after a change of caps or font
     GArray *shapes;
+    ZoneLayer *zones; // made at the first drawing
     gchar *font;
     guint font_px, line_px; // 0 = from the height of the frame
     gboolean smooth;        // what is obscured is blurred

@@ -4,7 +4,7 @@
 // that only downstream can draw into.
 #pragma once
 
-#include "layout.h"
+#include "coverage.h"
 
 G_BEGIN_DECLS
 
@@ -13,9 +13,14 @@ G_BEGIN_DECLS
 // choice. With NULL it is for downstream.
 void composition_video_info(GstVideoInfo *info, const GstVideoInfo *video);
 
-// Shapes in the inks and the format that composition_video_info() said; alpha as in raster.h.
-// (transfer full) NULL where there is no shape.
-GstVideoOverlayComposition *composition_new(const GArray *shapes, const InkSet *inks,
-                                            GstVideoFormat format, guint alpha);
+// A coverage in one ink of the format that composition_video_info() said, cut where nothing is
+// covered: array of GstVideoOverlayRectangle, for any number of compositions. (transfer full)
+GPtrArray *composition_rectangles(const Coverage *coverage, const Ink *ink, GstVideoFormat format);
+
+// Rectangles (may be NULL) and, over them, shapes in the inks and the format that
+// composition_video_info() said; alpha, that of the shapes, as in raster.h.
+// (transfer full) NULL where there is nothing.
+GstVideoOverlayComposition *composition_new(const GPtrArray *rectangles, const GArray *shapes,
+                                            const InkSet *inks, GstVideoFormat format, guint alpha);
 
 G_END_DECLS

@@ -8,7 +8,8 @@
  * Draws the objects on a buffer (of #GstVideoRegionOfInterestMeta or #GstAnalyticsRelationMeta, by
  * effdet or any other element) as boxes coloured by class or track, with a text. On frames which
  * effdet let pass without inference the last objects are shown dimmed, for #GstEffdetOverlay:hold
- * ms; a box whose place is a tracker's estimate is dashed.
+ * ms; a box whose place is a tracker's estimate is dashed. It also draws the zones and lines of
+ * effdetzones, with their counts.
  *
  * It draws into most formats of raw video in system memory, in place. Into others downstream draws,
  * if it takes #GstVideoOverlayComposition; where nobody does, video passes with one warning, or
@@ -56,7 +57,7 @@ struct _GstEffdetOverlay {
     Trails *trails; // NULL: none are wanted
     GstClockTime trail_age;
     Statistics statistics;
-    gboolean with_statistics;
+    gboolean with_statistics, with_zones;
     GstClockTime last_pts; // NONE: there is nothing to hold
 };
 
@@ -201,6 +202,7 @@ static guint apply_settings(GstEffdetOverlay *self)
         self->hide = class_list_new(self->settings.hide);
         self->obscure = class_list_new(self->settings.obscure);
         self->with_statistics = self->settings.statistics;
+        self->with_zones = self->settings.zones;
         self->trail_age = self->settings.trails_ms * GST_MSECOND;
         self->settings_changed = FALSE;
     }
@@ -289,8 +291,9 @@ static GstFlowReturn gst_effdet_overlay_transform_ip(GstBaseTransform *transform
     scene.objects = shown_of(self, objects);
     scene.trails = trails_for(self, scene.objects, objects == self->last, GST_BUFFER_PTS(buffer));
     scene.statistics = statistics_for(self, buffer, scene.objects->len);
+    scene.zones = self->with_zones ? effdet_zone_meta_get(buffer) : NULL;
     if ((scene.objects->len + scene.obscured->len == 0 && scene.trails == NULL &&
-         scene.statistics == NULL) ||
+         scene.statistics == NULL && scene.zones == NULL) ||
         GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_GAP)) {
         return GST_FLOW_OK;
     }

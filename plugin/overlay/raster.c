@@ -175,6 +175,19 @@ void raster_write(const RasterComponent *component, gint x, gint y, const guint1
     write_run(component, &run, RASTER_OPAQUE);
 }
 
+void raster_blend(const RasterComponent *component, gint x, gint y, guint16 value,
+                  const guint8 *coverage, gint n, gint advance)
+{
+    Run run = {.values = &value, .n = advance == 0 ? n : 1};
+
+    for (gint i = 0; i < n; i += run.n) {
+        guint c = coverage[i * advance];
+
+        run.out = raster_sample_at(component, x + i, y);
+        write_run(component, &run, c + (c >> 7)); // 255 is RASTER_OPAQUE
+    }
+}
+
 void raster_fill(const Raster *raster, const Rect *rect, const Ink *ink, guint alpha)
 {
     for (guint i = 0; i < raster->n_components; i++) {
@@ -210,8 +223,7 @@ void raster_put(const Raster *raster, gint x, gint y, const Stamp *stamp, guint 
 
 // ---- bitmaps ------------------------------------------------------------------------------------
 
-// Mean coverage, 0..255, of the pixels one sample stands for.
-static guint mean_coverage(const guint8 *coverage, gint stride, guint w_sub, guint h_sub)
+guint raster_mean_coverage(const guint8 *coverage, gint stride, guint w_sub, guint h_sub)
 {
     guint sum = 0;
 
@@ -241,7 +253,7 @@ Stamp *stamp_new(const GstVideoFormatInfo *finfo, const guint8 *coverage, gint s
         stamp->sample[i] = out;
         for (gint y = 0; y < stamp->h; y += 1 << h_sub) {
             for (gint x = 0; x < stamp->w; x += 1 << w_sub) {
-                guint c = mean_coverage(coverage + y * stride + x, stride, w_sub, h_sub);
+                guint c = raster_mean_coverage(coverage + y * stride + x, stride, w_sub, h_sub);
                 *out++ =
                     (guint16)((plate->sample[i] * (255 - c) + text->sample[i] * c + 127) / 255);
             }

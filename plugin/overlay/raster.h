@@ -82,8 +82,15 @@ RasterSpan raster_span(const RasterComponent *component, const Rect *rect); // c
 void raster_write(const RasterComponent *component, gint x, gint y, const guint16 *values, gint n,
                   gint advance);
 
+// A run of one value over what is there: coverage (0..255) of each sample, `advance` as above.
+void raster_blend(const RasterComponent *component, gint x, gint y, guint16 value,
+                  const guint8 *coverage, gint n, gint advance);
+
 void raster_fill(const Raster *raster, const Rect *rect, const Ink *ink, guint alpha);
 void raster_put(const Raster *raster, gint x, gint y, const Stamp *stamp, guint alpha);
+
+// Mean coverage, 0..255, of the pixels that a sample stands for, the first of which is given.
+guint raster_mean_coverage(const guint8 *coverage, gint stride, guint w_sub, guint h_sub);
 
 // Ink `text` on ink `plate`; coverage: [h][w] bytes, rows `stride` bytes apart, zero beyond w and h
 // up to the grid. Free with stamp_free().

@@ -25,6 +25,7 @@ enum {
     PROP_CONFIDENCE_BAR,
     PROP_STATISTICS,
     PROP_ATTACH,
+    PROP_ZONES,
 };
 
 // Its type is that of the specification.
@@ -61,6 +62,8 @@ static gpointer field(OverlaySettings *s, guint property)
         return &s->statistics;
     case PROP_ATTACH:
         return &s->attach;
+    case PROP_ZONES:
+        return &s->zones;
     default:
         return NULL;
     }
@@ -226,6 +229,20 @@ static void install_look_properties(GObjectClass *klass)
         g_param_spec_uint("trails", "Trails",
                           "How much of a tracked object's path is shown (ms; 0 = nothing)", 0,
                           60000, 0, FLAGS));
+    /**
+     * GstEffdetOverlay:zones:
+     *
+     * Draw the zones and lines of buffers that passed effdetzones: a zone's name with the number
+     * of objects inside, and for a line, whose arrow points forward, the crossings forward at the
+     * arrow's head and those backward at its foot.
+     *
+     * Since: 0.1
+     */
+    g_object_class_install_property(
+        klass, PROP_ZONES,
+        g_param_spec_boolean("zones", "Zones",
+                             "Draw the zones and lines of effdetzones, with names and counts", TRUE,
+                             FLAGS));
 }
 
 static void install_class_properties(GObjectClass *klass)

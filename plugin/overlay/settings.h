@@ -42,7 +42,7 @@ typedef struct {
     guint line_px, font_px; // 0 = from the frame's height
     gchar *font;
     gchar *label_format; // one that label_format_new() takes
-    gboolean labels, confidence, confidence_bar, statistics, attach;
+    gboolean labels, confidence, confidence_bar, statistics, attach, zones;
     GstEffdetOverlayColourBy colour_by;
     gchar *hide, *obscure; // for class_list_new()
     GstEffdetOverlayObscureMode obscure_mode;
