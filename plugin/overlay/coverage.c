@@ -107,6 +107,7 @@ gboolean coverage_zone(Coverage *coverage, const CoveragePoint *corners, guint n
     cairo_clip_preserve(cr);
     cairo_set_source_rgba(cr, 0.0, 0.0, 0.0, 1.0);
     cairo_set_line_width(cr, 2.0 * style->line_px);
+    cairo_set_line_join(cr, CAIRO_LINE_JOIN_ROUND);
     cairo_stroke(cr);
     return finish(coverage, cr);
 }

@@ -128,8 +128,8 @@ static void write_wide(const RasterComponent *component, const Run *run, guint a
 {
     for (gint i = 0; i < run->n; i++) {
         guint8 *sample = run->out + i * component->step;
-        guint16 value =
-            mix(raster_wide_sample(component, sample), run->values[i * run->advance], alpha);
+        guint16 below = raster_wide_sample(component, sample) & component->mask;
+        guint16 value = mix(below, run->values[i * run->advance], alpha);
         guint16 bits = (guint16)(value << component->shift);
 
         if (component->little_endian) {

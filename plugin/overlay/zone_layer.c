@@ -185,8 +185,8 @@ const GPtrArray *zone_layer_rectangles(ZoneLayer *layer, const InkSet *inks, Gst
 
 // ---- texts --------------------------------------------------------------------------------------
 
-// Centred on a point that is so many text sizes and pixels away from another; all of it in the
-// frame.
+// Centred on a point that is half a text and so many pixels away from another, all of it in the
+// frame; none where it would fill the frame.
 static void add_text(GArray *shapes, const gchar *text, guint ink, CoveragePoint from,
                      CoveragePoint away, gdouble gap_px, const LayoutStyle *style,
                      LabelCache *labels)
@@ -195,10 +195,10 @@ static void add_text(GArray *shapes, const gchar *text, guint ink, CoveragePoint
     gint w = shape.stamp->w, h = shape.stamp->h, x, y;
     gdouble far_px = gap_px + (fabs(away.x) * w + fabs(away.y) * h) / 2.0;
 
-    if (h > style->height / 3 || w > style->width) {
+    if (h > style->height / 3) {
         return;
     }
-    x = (gint)CLAMP(from.x + far_px * away.x - w / 2.0, 0.0, style->width - w);
+    x = (gint)CLAMP(from.x + far_px * away.x - w / 2.0, 0.0, MAX(style->width - w, 0));
     y = (gint)CLAMP(from.y + far_px * away.y - h / 2.0, 0.0, style->height - h);
     shape.rect = (Rect){x - x % style->grid_x, y - y % style->grid_y, w, h};
     g_array_append_val(shapes, shape);

@@ -96,6 +96,23 @@ void overlay_add_track(GstVideoRegionOfInterestMeta *roi, gint id, const gchar *
     gst_video_region_of_interest_meta_add_param(roi, track);
 }
 
+GstStructure *overlay_zone_content(gboolean is_line, const gdouble (*points)[2], guint n)
+{
+    GstStructure *entry = gst_structure_new_empty(is_line ? "line" : "zone");
+    GstStructure *content = gst_structure_new_empty("content");
+    GValue entries = G_VALUE_INIT, value = G_VALUE_INIT;
+
+    gst_structure_set(
+        entry, "points", G_TYPE_VARIANT,
+        g_variant_new_fixed_array(G_VARIANT_TYPE("(dd)"), points, n, 2 * sizeof(gdouble)), NULL);
+    g_value_init(&value, GST_TYPE_STRUCTURE);
+    g_value_take_boxed(&value, entry);
+    g_value_init(&entries, GST_TYPE_ARRAY);
+    gst_value_array_append_and_take_value(&entries, &value);
+    gst_structure_take_value(content, is_line ? "lines" : "zones", &entries);
+    return content;
+}
+
 guint16 *overlay_pixels(GstBuffer *buffer, const GstVideoInfo *info)
 {
     const GstVideoFormatInfo *finfo = info->finfo;

@@ -26,6 +26,10 @@ GstVideoRegionOfInterestMeta *overlay_add_object(GstBuffer *buffer, const gchar 
 // What a tracker adds to it; label NULL: the tracker does not differ.
 void overlay_add_track(GstVideoRegionOfInterestMeta *roi, gint id, const gchar *label);
 
+// One zone or line without name and counts, as effdetzones would leave it on a buffer.
+// (transfer full)
+GstStructure *overlay_zone_content(gboolean is_line, const gdouble (*points)[2], guint n);
+
 // Pixels as [height][width][4] of 16 bits: alpha and the format's three components. Free with
 // g_free().
 guint16 *overlay_pixels(GstBuffer *buffer, const GstVideoInfo *info);
