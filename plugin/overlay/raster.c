@@ -175,19 +175,6 @@ void raster_write(const RasterComponent *component, gint x, gint y, const guint1
     write_run(component, &run, RASTER_OPAQUE);
 }
 
-void raster_blend(const RasterComponent *component, gint x, gint y, guint16 value,
-                  const guint8 *coverage, gint n, gint advance)
-{
-    Run run = {.values = &value, .n = advance == 0 ? n : 1};
-
-    for (gint i = 0; i < n; i += run.n) {
-        guint c = coverage[i * advance];
-
-        run.out = raster_sample_at(component, x + i, y);
-        write_run(component, &run, c + (c >> 7)); // 255 is RASTER_OPAQUE
-    }
-}
-
 void raster_fill(const Raster *raster, const Rect *rect, const Ink *ink, guint alpha)
 {
     for (guint i = 0; i < raster->n_components; i++) {
@@ -218,6 +205,110 @@ void raster_put(const Raster *raster, gint x, gint y, const Stamp *stamp, guint 
             run.values = stamp->sample[i] + (row - origin_y) * pitch + (span.left - origin_x);
             write_run(component, &run, alpha);
         }
+    }
+}
+
+// ---- coverages ----------------------------------------------------------------------------------
+
+#define BLOCK 16 // bytes that are mixed at once
+
+typedef guint8 Bytes __attribute__((vector_size(BLOCK)));
+typedef guint16 Lanes __attribute__((vector_size(2 * BLOCK)));
+
+// What is mixed into a block: the samples of one or more components, every `step` bytes.
+typedef struct {
+    Lanes above; // value times alpha, and one half
+    Bytes ours;  // 255; the other bytes stay
+} BlockInk;
+
+// 255 is RASTER_OPAQUE.
+static guint alpha_of(guint coverage)
+{
+    return coverage + (coverage >> 7);
+}
+
+static void add_to_block(BlockInk *ink, gssize offset, gint step, guint value, guint alpha)
+{
+    for (gssize at = offset; at < BLOCK; at += step) {
+        ink->above[at] = (guint16)(value * alpha + RASTER_OPAQUE / 2);
+        ink->ours[at] = 255;
+    }
+}
+
+// Leaves the last few samples to the caller, as there may be nothing behind the last one. Returns
+// how many it has done.
+static gint mix_blocks(guint8 *out, gint step, gint n, const BlockInk *ink, guint alpha)
+{
+    const guint16 rest = (guint16)(RASTER_OPAQUE - alpha);
+    gint i = 0;
+
+    for (; i + BLOCK / step < n; i += BLOCK / step) {
+        Bytes below, mixed;
+
+        memcpy(&below, out + i * step, sizeof below);
+        mixed = __builtin_convertvector(
+            (__builtin_convertvector(below, Lanes) * rest + ink->above) >> 8, Bytes);
+        below = (below & ~ink->ours) | (mixed & ink->ours);
+        memcpy(out + i * step, &below, sizeof below);
+    }
+    return i;
+}
+
+guint raster_n_interleaved(const Raster *raster, guint first)
+{
+    const RasterComponent *a = &raster->component[first];
+    const guint8 *least = a->data, *most = a->data;
+    guint n = 1;
+
+    for (; first + n < raster->n_components && !a->wide; n++) {
+        const RasterComponent *b = &raster->component[first + n];
+
+        least = MIN(least, b->data);
+        most = MAX(most, b->data);
+        if (b->step != a->step || most - least >= a->step || b->w_sub != a->w_sub ||
+            b->h_sub != a->h_sub) {
+            break;
+        }
+    }
+    return n;
+}
+
+void raster_blend_solid(const Raster *raster, guint first, guint n_components, const Ink *ink,
+                        gint x, gint y, gint n, guint coverage)
+{
+    const RasterComponent *component = &raster->component[first];
+    guint8 *out = raster_sample_at(component, x, y);
+    guint alpha = alpha_of(coverage);
+    BlockInk block = {0};
+    gint done = 0;
+
+    if (!component->wide && n >= BLOCK && BLOCK % component->step == 0) {
+        for (guint i = 1; i < n_components; i++) {
+            out = MIN(out, raster_sample_at(component + i, x, y));
+        }
+        for (guint i = 0; i < n_components; i++) {
+            add_to_block(&block, raster_sample_at(component + i, x, y) - out, component->step,
+                         ink->sample[first + i], alpha);
+        }
+        done = mix_blocks(out, component->step, n, &block, alpha);
+    }
+    for (guint i = 0; i < n_components; i++) {
+        Run run = {.out = raster_sample_at(component + i, x + done, y),
+                   .values = &ink->sample[first + i],
+                   .n = n - done};
+
+        write_run(component + i, &run, alpha);
+    }
+}
+
+void raster_blend(const RasterComponent *component, guint16 value, gint x, gint y, gint n,
+                  const guint8 *coverage)
+{
+    Run run = {.values = &value, .n = 1};
+
+    for (gint i = 0; i < n; i++) {
+        run.out = raster_sample_at(component, x + i, y);
+        write_run(component, &run, alpha_of(coverage[i]));
     }
 }
 

@@ -82,9 +82,15 @@ RasterSpan raster_span(const RasterComponent *component, const Rect *rect); // c
 void raster_write(const RasterComponent *component, gint x, gint y, const guint16 *values, gint n,
                   gint advance);
 
-// A run of one value over what is there: coverage (0..255) of each sample, `advance` as above.
-void raster_blend(const RasterComponent *component, gint x, gint y, guint16 value,
-                  const guint8 *coverage, gint n, gint advance);
+// How many components from this one on take turns in the same bytes; at least 1.
+guint raster_n_interleaved(const Raster *raster, guint first);
+
+// A run of n samples over what is there: of so many interleaved components all with one coverage
+// (0..255), or of one component with one each. They must be in the frame.
+void raster_blend_solid(const Raster *raster, guint first, guint n_components, const Ink *ink,
+                        gint x, gint y, gint n, guint coverage);
+void raster_blend(const RasterComponent *component, guint16 value, gint x, gint y, gint n,
+                  const guint8 *coverage);
 
 void raster_fill(const Raster *raster, const Rect *rect, const Ink *ink, guint alpha);
 void raster_put(const Raster *raster, gint x, gint y, const Stamp *stamp, guint alpha);

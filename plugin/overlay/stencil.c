@@ -88,19 +88,37 @@ void stencil_free(Stencil *stencil)
     }
 }
 
+// The components, so many from the first on, have the same runs.
+static void draw_together(const Stencil *stencil, const Raster *raster, const Ink *ink, guint first,
+                          guint n_components)
+{
+    const RasterComponent *component = &raster->component[first];
+
+    for (guint k = 0; k < stencil->runs[first]->len; k++) {
+        const StencilRun *run = &g_array_index(stencil->runs[first], StencilRun, k);
+        gint n = MIN(run->n, component->width - run->x);
+        const guint8 *coverage;
+
+        if (n <= 0 || run->y >= component->height) {
+            continue;
+        }
+        coverage = stencil->coverage->data + run->first;
+        if (run->advance == 0) {
+            raster_blend_solid(raster, first, n_components, ink, run->x, run->y, n, *coverage);
+            continue;
+        }
+        for (guint i = 0; i < n_components; i++) {
+            raster_blend(component + i, ink->sample[first + i], run->x, run->y, n, coverage);
+        }
+    }
+}
+
 void stencil_draw(const Stencil *stencil, const Raster *raster, const Ink *ink)
 {
-    for (guint i = 0; i < stencil->n_components; i++) {
-        const RasterComponent *component = &raster->component[i];
+    guint n;
 
-        for (guint k = 0; k < stencil->runs[i]->len; k++) {
-            const StencilRun *run = &g_array_index(stencil->runs[i], StencilRun, k);
-
-            if (run->y < component->height && run->x < component->width) {
-                raster_blend(component, run->x, run->y, ink->sample[i],
-                             stencil->coverage->data + run->first,
-                             MIN(run->n, component->width - run->x), run->advance);
-            }
-        }
+    for (guint i = 0; i < stencil->n_components; i += n) {
+        n = raster_n_interleaved(raster, i);
+        draw_together(stencil, raster, ink, i, n);
     }
 }
