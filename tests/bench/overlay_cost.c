@@ -135,6 +135,7 @@ static int ascending(const void *a, const void *b)
 static void measure(GstVideoFormat format, guint n_rounds)
 {
     GstBuffer *frames[N_FRAMES];
+    GstElement *element;
     GstHarness *zones;
     GstVideoInfo info;
 
@@ -143,7 +144,10 @@ static void measure(GstVideoFormat format, guint n_rounds)
         frames[i] = make_frame(&info, i);
     }
     // who draws them finds them on all frames, who does not pays nothing
-    zones = harness_for("effdetzones zones='" ZONES "'", &info);
+    zones = harness_for("effdetzones", &info);
+    element = gst_harness_find_element(zones, "effdetzones");
+    g_object_set(element, "zones", ZONES, NULL);
+    gst_object_unref(element);
     push(zones, frames, N_FRAMES);
     gst_harness_teardown(zones);
     for (guint i = 0; i < G_N_ELEMENTS(contenders); i++) {
