@@ -6,6 +6,7 @@
 
 #include "detector/gsteffdet.h"
 #include "overlay/overlay.h"
+#include "publish/gsteffdetpublish.h"
 #include "track/gsteffdettrack.h"
 #include "zones/gsteffdetzones.h"
 
@@ -18,6 +19,7 @@ static gboolean plugin_init(GstPlugin *plugin)
     registered |= GST_ELEMENT_REGISTER(overlay, plugin);
     registered |= GST_ELEMENT_REGISTER(effdettrack, plugin);
     registered |= GST_ELEMENT_REGISTER(effdetzones, plugin);
+    registered |= GST_ELEMENT_REGISTER(effdetpublish, plugin);
     return registered;
 }
 

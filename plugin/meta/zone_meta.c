@@ -62,6 +62,7 @@ void effdet_zone_meta_append(GstBuffer *buffer, const GstStructure *content)
     append_array(own, content, "zones");
     append_array(own, content, "lines");
     append_array(own, content, "objects");
+    append_array(own, content, "events");
 }
 
 const GstStructure *effdet_zone_meta_get(GstBuffer *buffer)

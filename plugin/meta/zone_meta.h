@@ -9,11 +9,13 @@
 G_BEGIN_DECLS
 
 // Anyone reads it with gst_buffer_get_custom_meta(buffer, EFFDET_ZONE_META_NAME): a GstStructure of
-// that name with three arrays (GST_TYPE_ARRAY) of structures:
+// that name with four arrays (GST_TYPE_ARRAY) of structures:
 //   zones    zone, name (string), inside (uint), entered, left (uint64), points
 //   lines    line, name (string), forward, backward (uint64), points
 //   objects  object, id (int, of the metas on this buffer), track (int64, 0 = none),
 //            zones (array of string): those which the object's anchor is in now
+//   events   what happened on this frame, with the fields of the element messages
+//            (examples/docs/zones.md)
 // points (GVariant a(dd)) are the corners of a zone, or the ends `from` and `to` of a line, in
 // parts of the picture: x from the left, y from the top. Buffers and their copies share it. It has
 // no tags: converters and scalers copy it.
@@ -23,7 +25,7 @@ G_BEGIN_DECLS
 // Makes the name known, which reading needs too. Cheap after the first time.
 void effdet_zone_meta_register(void);
 
-// Appends the arrays `zones`, `lines` and `objects` of a structure to those on the writable buffer.
+// Appends these arrays of a structure to those on the writable buffer.
 void effdet_zone_meta_append(GstBuffer *buffer, const GstStructure *content);
 
 // The content, NULL where the buffer has none. (transfer none)

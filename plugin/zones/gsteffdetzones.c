@@ -245,7 +245,8 @@ static void read_objects(GstEffdetZones *self, GstBuffer *buffer, Anchor anchor)
     }
 }
 
-static void post_events(GstEffdetZones *self, GstClockTime pts)
+// Posts them, and appends them to the array.
+static void post_events(GstEffdetZones *self, GstClockTime pts, GValue *array)
 {
     GstClockTime running_time =
         gst_segment_to_running_time(&GST_BASE_TRANSFORM(self)->segment, GST_FORMAT_TIME, pts);
@@ -254,8 +255,12 @@ static void post_events(GstEffdetZones *self, GstClockTime pts)
         const ZonesEvent *event = &g_array_index(self->events, ZonesEvent, i);
         GstStructure *structure =
             zones_report_event(zones_get_config(self->core), event, pts, running_time);
+        GValue item = G_VALUE_INIT;
 
         GST_DEBUG_OBJECT(self, "%" GST_PTR_FORMAT, structure);
+        g_value_init(&item, GST_TYPE_STRUCTURE);
+        gst_value_set_structure(&item, structure);
+        gst_value_array_append_and_take_value(array, &item);
         gst_element_post_message(GST_ELEMENT(self),
                                  gst_message_new_element(GST_OBJECT(self), structure));
     }
@@ -266,6 +271,7 @@ static GstFlowReturn gst_effdet_zones_transform_ip(GstBaseTransform *transform, 
     GstEffdetZones *self = GST_EFFDET_ZONES(transform);
     const EffdetFrameMeta *meta = effdet_frame_meta_get(buffer);
     ZonesFrame frame = {.pts_ns = GST_BUFFER_PTS(buffer), .looked = meta == NULL || meta->inferred};
+    GValue events = G_VALUE_INIT;
     const ZonesConfig *config;
     ZonesConfig *pending;
     Anchor anchor;
@@ -292,8 +298,10 @@ static GstFlowReturn gst_effdet_zones_transform_ip(GstBaseTransform *transform, 
                   self->events);
     g_mutex_unlock(&self->core_lock);
 
-    zones_report_buffer(self->core, buffer, self->read, (ZonesObject *)self->found->data);
-    post_events(self, frame.pts_ns);
+    g_value_init(&events, GST_TYPE_ARRAY);
+    post_events(self, frame.pts_ns, &events);
+    zones_report_buffer(self->core, buffer, self->read, (ZonesObject *)self->found->data, &events);
+    g_value_unset(&events);
     return GST_FLOW_OK;
 }
 

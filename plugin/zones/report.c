@@ -104,7 +104,7 @@ static void names_of(const ZonesConfig *config, guint64 areas, GValue *names)
 }
 
 void zones_report_buffer(const Zones *zones, GstBuffer *buffer, const GArray *read,
-                         const ZonesObject *found)
+                         const ZonesObject *found, const GValue *events)
 {
     const ZonesConfig *config = zones_get_config(zones);
     g_autoptr(GstStructure) content = report(zones, TRUE);
@@ -127,5 +127,6 @@ void zones_report_buffer(const Zones *zones, GstBuffer *buffer, const GArray *re
         append_structure(&objects, entry);
     }
     gst_structure_take_value(content, "objects", &objects);
+    gst_structure_set_value(content, "events", events);
     effdet_zone_meta_append(buffer, content);
 }

@@ -17,7 +17,7 @@ GstStructure *zones_report_event(const ZonesConfig *config, const ZonesEvent *ev
 // The arrays `zones` and `lines` of zone_meta.h, without points. (transfer full)
 GstStructure *zones_report_counts(const Zones *zones);
 
-// Leaves zones, lines and objects on a writable buffer; found[n] is what the core said of read[n]
-// (element type EffdetDetection).
+// Leaves zones, lines, events (GST_TYPE_ARRAY of structures) and objects on a writable buffer;
+// found[n] is what the core said of read[n] (element type EffdetDetection).
 void zones_report_buffer(const Zones *zones, GstBuffer *buffer, const GArray *read,
-                         const ZonesObject *found);
+                         const ZonesObject *found, const GValue *events);
