@@ -233,9 +233,11 @@ Target *target_parse(const gchar *location, GError **error)
         self->kind = TARGET_STDOUT;
         self->name = g_strdup("standard output");
     } else if (g_ascii_strncasecmp(location, "file://", 7) == 0) {
+        g_autofree gchar *host = NULL;
+
         self->kind = TARGET_FILE;
-        self->path = g_filename_from_uri(location, NULL, NULL);
-        if (self->path == NULL) {
+        self->path = g_filename_from_uri(location, &host, NULL);
+        if (self->path == NULL || host != NULL) {
             fail(error, "wanted file:///path, with three slashes, found %s", location);
             return NULL;
         }

@@ -4,6 +4,7 @@
 // changed while playing. The meaning of each is for people to compare.
 #include "fixture.h"
 #include "overlay/overlay.h"
+#include "publish/gsteffdetpublish.h"
 #include "track/gsteffdettrack.h"
 #include "zones/gsteffdetzones.h"
 
@@ -126,15 +127,22 @@ static void test_zones(void)
     compare("effdetzones", "### Properties of `effdetzones`", TRUE);
 }
 
+static void test_publish(void)
+{
+    compare("effdetpublish", "### Properties of `effdetpublish`", TRUE);
+}
+
 int main(int argc, char **argv)
 {
     fixture_init(&argc, &argv);
     g_assert_true(GST_ELEMENT_REGISTER(effdetoverlay, NULL));
     g_assert_true(GST_ELEMENT_REGISTER(effdettrack, NULL));
     g_assert_true(GST_ELEMENT_REGISTER(effdetzones, NULL));
+    g_assert_true(GST_ELEMENT_REGISTER(effdetpublish, NULL));
     g_test_add_func("/readme/effdet", test_effdet);
     g_test_add_func("/readme/overlay", test_overlay);
     g_test_add_func("/readme/track", test_track);
     g_test_add_func("/readme/zones", test_zones);
+    g_test_add_func("/readme/publish", test_publish);
     return fixture_run();
 }
