@@ -85,7 +85,8 @@ static gboolean configure(const Target *target, rd_kafka_conf_t *conf, GError **
     if (!set(conf, "bootstrap.servers", target->host, error) ||
         !set(conf, "client.id", "effdetpublish", error) ||
         !set(conf, "enable.idempotence", "true", error) ||
-        !set(conf, "message.timeout.ms", "0", error) || // the outbox decides
+        !set(conf, "enable.gapless.guarantee", "true", error) || // what failed is sent first again
+        !set(conf, "message.timeout.ms", "0", error) ||          // the outbox decides
         !set(conf, "security.protocol", protocol, error) ||
         !set(conf, "sasl.mechanism", target->user != NULL ? "PLAIN" : NULL, error) ||
         !set(conf, "sasl.username", target->user, error) ||

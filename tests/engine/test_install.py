@@ -135,7 +135,7 @@ def gstreamer(tree):
     text = run('gst-inspect-1.0', 'effdet', environment=tree.environment)
     if tree.file('libgsteffdet.so') not in text:
         raise Lack(f'another plugin was found: {text}')
-    for element in ('effdetoverlay', 'overlay', 'effdettrack', 'effdetzones'):
+    for element in ('effdetoverlay', 'overlay', 'effdettrack', 'effdetzones', 'effdetpublish'):
         run('gst-inspect-1.0', element, environment=tree.environment)
     run('gst-launch-1.0', '-q', 'videotestsrc', 'num-buffers=1', '!', 'effdet', '!', 'effdettrack', '!', 'effdetzones', '!', 'overlay', '!', 'fakesink', environment=tree.environment)
 

@@ -163,7 +163,8 @@ static void test_broker_away(void)
 // What the broker never takes is counted; an error that passes is no loss.
 static void test_refusals(void)
 {
-    Cluster cluster = start_cluster("linger.ms=1&retry.backoff.ms=20&message.max.bytes=2000");
+    Cluster cluster = start_cluster("linger.ms=1&retry.backoff.ms=20&message.max.bytes=2000&"
+                                    "max.in.flight=1"); // the mock takes what comes behind a gap
     GstHarness *h = publish_harness(cluster.location, "stream", "x", NULL);
     g_autoptr(GPtrArray) lines = NULL;
     g_autoptr(GError) error = NULL;

@@ -14,6 +14,7 @@
 #include "publish/gsteffdetpublish.h"
 
 #define TOPIC "cameras/door"
+#define N_FRAMES 300
 #define PATIENCE_US (20 * G_USEC_PER_SEC)
 
 static gchar *folder; // of this run
@@ -231,27 +232,27 @@ static void test_killed(void)
     location = g_strdup_printf("mqtt://camera:secret@127.0.0.1:%u/" TOPIC, broker.port);
     g_subprocess_send_signal(broker.process, SIGUSR1); // saves the subscription
     h = publish_harness(location, "stream", "door", NULL);
-    for (guint i = 0; i < 600; i++) {
-        publish_push(h, i, 3, &longest_us);
+    for (guint i = 0; i < N_FRAMES; i++) {
+        publish_push(h, i, 1, &longest_us);
         g_usleep(1000);
-        if (i == 200) {
+        if (i == N_FRAMES / 3) {
             end(&broker, SIGKILL);
-        } else if (i == 400) {
+        } else if (i == 2 * N_FRAMES / 3) {
             launch(&broker);
         }
     }
-    wait_long_until(publish_stat(h, "published") == 600);
-    wait_long_until(n_lines(subscriber) >= 600 && last_number(subscriber) == 599);
+    wait_long_until(publish_stat(h, "published") == N_FRAMES);
+    wait_long_until(n_lines(subscriber) >= N_FRAMES && last_number(subscriber) == N_FRAMES - 1);
     g_mutex_lock(&subscriber->lock);
-    publish_assert_all(subscriber->lines, 600);
+    publish_assert_all(subscriber->lines, N_FRAMES);
     g_mutex_unlock(&subscriber->lock);
     g_assert_cmpuint(publish_stat(h, "dropped"), ==, 0);
     g_assert_cmpuint(publish_stat(h, "reconnects"), ==, 1);
     g_assert_cmpuint(publish_messages(h, GST_MESSAGE_WARNING, &error), ==, 1);
     g_assert_nonnull(strstr(error->message, "No connection to mqtt://127.0.0.1:"));
     g_assert_null(strstr(error->message, "secret"));
-    g_test_message("%u lines for 600 frames, longest time in the element: %" G_GINT64_FORMAT " us",
-                   n_lines(subscriber), longest_us);
+    g_test_message("%u lines for %u frames, longest time in the element: %" G_GINT64_FORMAT " us",
+                   n_lines(subscriber), N_FRAMES, longest_us);
     g_assert_cmpint(longest_us, <, G_USEC_PER_SEC / 2);
     publish_stop(h);
     unsubscribe(subscriber);
