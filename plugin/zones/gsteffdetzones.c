@@ -416,6 +416,15 @@ static void install_properties(GObjectClass *object_class)
     const GParamFlags flags =
         G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING;
 
+    /**
+     * GstEffdetZones:zones:
+     *
+     * Areas and lines as JSON, in the form of [zones.md](../zones.md). What cannot be read is an
+     * error at the start; while playing it is a warning, and changes nothing. Replaces
+     * #GstEffdetZones:zones-file.
+     *
+     * Since: 0.1
+     */
     g_object_class_install_property(
         object_class, PROP_ZONES,
         g_param_spec_string("zones", "Zones",
@@ -424,6 +433,13 @@ static void install_properties(GObjectClass *object_class)
                             "[x, y], \"to\": [x, y], \"classes\"}]}, places from 0 to 1; replaces "
                             "zones-file",
                             NULL, flags));
+    /**
+     * GstEffdetZones:zones-file:
+     *
+     * A file with what #GstEffdetZones:zones takes, read whenever this is set. Replaces it.
+     *
+     * Since: 0.1
+     */
     g_object_class_install_property(
         object_class, PROP_ZONES_FILE,
         g_param_spec_string("zones-file", "Zones file",
