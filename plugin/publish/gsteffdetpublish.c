@@ -12,9 +12,18 @@
  *
  * ## Example launch line
  * |[
- * gst-launch-1.0 rtspsrc location=rtsp://camera/ ! decodebin ! videoconvert ! effdet ! effdettrack
- * ! effdetpublish location=mqtt://broker/cameras/door stream=door ! fakesink
+ * gst-launch-1.0 rtspsrc location=rtsp://camera/ ! decodebin ! videoconvert ! effdet ! \
+ *     effdettrack ! effdetpublish location=mqtt://broker/cameras/door stream=door ! fakesink
  * ]|
+ *
+ * The forms of #GstEffdetPublish:location and the fields of a line are in
+ * [publish.md](../publish.md).
+ *
+ * ## Messages
+ *
+ * - a warning where the broker is away, once until it is back, and an info when it is
+ * - a warning where it refuses a message for good
+ * - a warning at the end that counts what remained undelivered
  *
  * Since: 0.1
  */
