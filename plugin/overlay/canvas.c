@@ -243,16 +243,17 @@ gboolean canvas_draw(Canvas *canvas, GstBuffer *buffer, const CanvasScene *scene
     if (!canvas_can_obscure(canvas)) {
         layout_covers(canvas->shapes, scene->obscured, &canvas->style);
     }
+    if (scene->trails != NULL) {
+        trails_layout(scene->trails, canvas->shapes, &canvas->style);
+    }
+    layout_boxes(canvas->shapes, scene->objects, &canvas->style);
     if (scene->zones != NULL) {
         zone_layer_layout(canvas->zones, scene->zones, &canvas->style, canvas->labels,
                           canvas->shapes);
     } else {
         zone_layer_clear(canvas->zones);
     }
-    if (scene->trails != NULL) {
-        trails_layout(scene->trails, canvas->shapes, &canvas->style);
-    }
-    layout_objects(canvas->shapes, scene->objects, &canvas->style, canvas->labels);
+    layout_texts(canvas->shapes, scene->objects, &canvas->style, canvas->labels);
     if (scene->statistics != NULL) {
         layout_corner(canvas->shapes, scene->statistics->texts, STATISTICS_N_TEXTS, &canvas->style,
                       canvas->labels);

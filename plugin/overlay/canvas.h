@@ -24,7 +24,7 @@ typedef struct {
     const GArray *objects;     // drawn as boxes
     const GArray *obscured;    // made unrecognisable before; where canvas_can_obscure() is FALSE,
                                // covered instead
-    const GstStructure *zones; // as in zone_meta.h, below all others; NULL = none
+    const GstStructure *zones; // as in zone_meta.h, below all others but for texts; NULL = none
     const Trails *trails;      // NULL = none
     const Statistics *statistics; // NULL = none
     guint alpha;                  // of boxes and texts

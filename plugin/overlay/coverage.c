@@ -11,8 +11,16 @@
 #define ARROW_HEAD 6.0
 #define ARROW_HALF_WIDTH 3.5
 
+#define MIN_LINE_PX 2 // a slanting line of one pixel is hardly there
+
 #define SEARCH_STEPS 24 // across a zone, for the place of its text
 #define TEXT_ASPECT 3.0 // about how much wider than high a text is
+#define ENOUGH_ROOM 20  // parts of the frame's height between a text's middle and a border
+
+static gint line_px(const LayoutStyle *style)
+{
+    return MAX(style->line_px, MIN_LINE_PX);
+}
 
 // ---- painting -----------------------------------------------------------------------------------
 
@@ -106,7 +114,7 @@ gboolean coverage_zone(Coverage *coverage, const CoveragePoint *corners, guint n
     cairo_fill_preserve(cr);
     cairo_clip_preserve(cr);
     cairo_set_source_rgba(cr, 0.0, 0.0, 0.0, 1.0);
-    cairo_set_line_width(cr, 2.0 * style->line_px);
+    cairo_set_line_width(cr, 2.0 * line_px(style));
     cairo_set_line_join(cr, CAIRO_LINE_JOIN_ROUND);
     cairo_stroke(cr);
     return finish(coverage, cr);
@@ -116,19 +124,19 @@ gboolean coverage_line(Coverage *coverage, const CoveragePoint ends[2], const La
 {
     CoverageAnchors at = coverage_line_anchors(ends, style);
     CoveragePoint ahead = at.ahead, neck, tip, all[3] = {ends[0], ends[1]};
-    gdouble half = ARROW_HALF_WIDTH * style->line_px, bounds[4];
+    gdouble half = ARROW_HALF_WIDTH * line_px(style), bounds[4];
     cairo_t *cr;
 
     tip = (CoveragePoint){at.middle.x + at.reach_px * ahead.x, at.middle.y + at.reach_px * ahead.y};
-    neck = (CoveragePoint){tip.x - ARROW_HEAD * style->line_px * ahead.x,
-                           tip.y - ARROW_HEAD * style->line_px * ahead.y};
+    neck = (CoveragePoint){tip.x - ARROW_HEAD * line_px(style) * ahead.x,
+                           tip.y - ARROW_HEAD * line_px(style) * ahead.y};
     all[2] = tip;
     bounds_of(bounds, all, G_N_ELEMENTS(all), half);
     cr = begin(coverage, bounds, style);
     if (cr == NULL) {
         return FALSE;
     }
-    cairo_set_line_width(cr, style->line_px);
+    cairo_set_line_width(cr, line_px(style));
     cairo_set_line_cap(cr, CAIRO_LINE_CAP_ROUND);
     cairo_move_to(cr, ends[0].x, ends[0].y);
     cairo_line_to(cr, ends[1].x, ends[1].y);
@@ -157,7 +165,7 @@ CoverageAnchors coverage_line_anchors(const CoveragePoint ends[2], const LayoutS
     if (length > 0.0) {
         at.begin_away = (CoveragePoint){-dx / length, -dy / length};
         at.ahead = (CoveragePoint){-dy / length, dx / length};
-        at.reach_px = ARROW_REACH * style->line_px;
+        at.reach_px = ARROW_REACH * line_px(style);
     }
     return at;
 }
@@ -218,9 +226,10 @@ CoverageAnchors coverage_zone_anchors(const CoveragePoint *corners, guint n,
     for (guint i = 0; i < SEARCH_STEPS * SEARCH_STEPS; i++) {
         CoveragePoint point = {bounds[0] + (i % SEARCH_STEPS + 0.5) / SEARCH_STEPS * size.x,
                                bounds[1] + (i / SEARCH_STEPS + 0.5) / SEARCH_STEPS * size.y};
-        gdouble score = room_at(corners, n, point, style);
+        gdouble score =
+            MIN(room_at(corners, n, point, style), (gdouble)style->height / ENOUGH_ROOM);
 
-        // of equal places, the one nearest to the middle
+        // of places with enough room, the one nearest to the middle
         score -= 0.01 * hypot((point.x - centre.x) / TEXT_ASPECT, point.y - centre.y);
         if (score > best) {
             best = score;

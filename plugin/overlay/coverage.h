@@ -24,14 +24,15 @@ typedef struct {
 // Where texts belong: a zone's in its middle; those of a line at its beginning and behind both
 // sides of its arrow, each centred `room` text sizes further along the direction.
 typedef struct {
-    CoveragePoint middle;            // of the zone: farthest from its borders; of the line
+    CoveragePoint middle;            // of the zone: with room around it; of the line
     CoveragePoint begin, begin_away; // of the line; away: a unit vector
     CoveragePoint ahead;             // the line's forward direction, likewise
     gdouble reach_px;                // of the arrow, from the middle
 } CoverageAnchors;
 
-// The outline, inside the border and as thick as boxes, and faintly what it surrounds by the
-// even-odd rule. FALSE where nothing of it is in the frame. To be cleared either way.
+// The outline, inside the border and as thick as boxes, two pixels at least, and faintly what it
+// surrounds by the even-odd rule. FALSE where nothing of it is in the frame. To be cleared either
+// way.
 gboolean coverage_zone(Coverage *coverage, const CoveragePoint *corners, guint n,
                        const LayoutStyle *style) G_GNUC_WARN_UNUSED_RESULT;
 

@@ -177,8 +177,7 @@ void layout_covers(GArray *shapes, const GArray *objects, const LayoutStyle *sty
     }
 }
 
-void layout_objects(GArray *shapes, const GArray *objects, const LayoutStyle *style,
-                    LabelCache *cache)
+void layout_boxes(GArray *shapes, const GArray *objects, const LayoutStyle *style)
 {
     Rect box;
 
@@ -193,6 +192,13 @@ void layout_objects(GArray *shapes, const GArray *objects, const LayoutStyle *st
             }
         }
     }
+}
+
+void layout_texts(GArray *shapes, const GArray *objects, const LayoutStyle *style,
+                  LabelCache *cache)
+{
+    Rect box;
+
     for (guint i = objects->len; i > 0 && style->labels; i--) {
         const EffdetDetection *object = &g_array_index(objects, EffdetDetection, i - 1);
         if (layout_box(&box, object, style)) {

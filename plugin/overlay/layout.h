@@ -43,11 +43,12 @@ void layout_corner(GArray *shapes, const gchar *const *texts, guint n, const Lay
 // Adds an opaque rectangle over each object.
 void layout_covers(GArray *shapes, const GArray *objects, const LayoutStyle *style);
 
-// Adds the shapes for the objects (element type EffdetDetection), in drawing order:
-// all boxes, dashed where the place is
-// a tracker's estimate, then all texts, the surest object's last. The shapes stay valid until the
-// cache is trimmed.
-void layout_objects(GArray *shapes, const GArray *objects, const LayoutStyle *style,
-                    LabelCache *cache);
+// Adds the boxes of the objects (element type EffdetDetection), dashed where the place is a
+// tracker's estimate, the surest object's last.
+void layout_boxes(GArray *shapes, const GArray *objects, const LayoutStyle *style);
+
+// Adds their texts in the same order. The shapes stay valid until the cache is trimmed.
+void layout_texts(GArray *shapes, const GArray *objects, const LayoutStyle *style,
+                  LabelCache *cache);
 
 G_END_DECLS

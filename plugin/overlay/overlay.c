@@ -439,9 +439,9 @@ static void gst_effdet_overlay_class_init(GstEffdetOverlayClass *klass)
     object_class->finalize = gst_effdet_overlay_finalize;
     overlay_settings_install(object_class);
 
-    gst_element_class_set_static_metadata(element_class, "Detection overlay", "Filter/Effect/Video",
-                                          "Draws boxes and labels of detected objects",
-                                          "effdet contributors");
+    gst_element_class_set_static_metadata(
+        element_class, "Detection overlay", "Filter/Effect/Video",
+        "Draws boxes and labels of detected objects, zones and lines", "effdet contributors");
     gst_element_class_add_static_pad_template(element_class, &sink_template);
     gst_element_class_add_static_pad_template(element_class, &src_template);
 

@@ -178,9 +178,10 @@ static void install_look_properties(GObjectClass *klass)
                           0, 60000, 500, FLAGS));
     g_object_class_install_property(
         klass, PROP_LINE_WIDTH,
-        g_param_spec_uint("line-width", "Line width",
-                          "Thickness of the boxes (pixels; 0 = from the frame's height)", 0, 100, 0,
-                          FLAGS));
+        g_param_spec_uint(
+            "line-width", "Line width",
+            "Thickness of boxes, zones and lines (pixels; 0 = from the frame's height)", 0, 100, 0,
+            FLAGS));
     g_object_class_install_property(
         klass, PROP_COLOUR_BY,
         g_param_spec_enum("colour-by", "Colour by", "What the colour of a box means",
@@ -206,16 +207,16 @@ static void install_look_properties(GObjectClass *klass)
     /**
      * GstEffdetOverlay:attach:
      *
-     * Where downstream draws #GstVideoOverlayComposition, hand boxes and texts to it and leave the
+     * Where downstream draws #GstVideoOverlayComposition, hand all drawing to it and leave the
      * picture as it is, but for #GstEffdetOverlay:obscure. Elsewhere the picture is drawn into, as
      * without this.
      *
      * Since: 0.1
      */
-    g_object_class_install_property(
-        klass, PROP_ATTACH,
-        g_param_spec_boolean("attach", "Attach",
-                             "Let downstream draw boxes and texts, where it can", FALSE, FLAGS));
+    g_object_class_install_property(klass, PROP_ATTACH,
+                                    g_param_spec_boolean("attach", "Attach",
+                                                         "Let downstream draw, where it can", FALSE,
+                                                         FLAGS));
     /**
      * GstEffdetOverlay:trails:
      *

@@ -316,7 +316,7 @@ static void test_odd_boxes(void)
         g_array_set_size(objects, 0);
         g_array_append_val(objects, boxes[i]);
         g_array_set_size(shapes, 0);
-        layout_objects(shapes, objects, &style, NULL);
+        layout_boxes(shapes, objects, &style);
         if ((shapes->len > 0) != shown[i]) {
             g_error("box %u: %u shapes", i, shapes->len);
         }

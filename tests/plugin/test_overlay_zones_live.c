@@ -147,6 +147,47 @@ static void test_texts_stay_in_the_frame(void)
     g_array_unref(placed);
 }
 
+// Boxes do not cross out a zone's text, and it does not cover an object's.
+static void test_order(void)
+{
+    static const gdouble corners[][2] = {{0.1, 0.1}, {0.9, 0.1}, {0.9, 0.9}, {0.1, 0.9}};
+    GstVideoInfo info = overlay_info(GST_VIDEO_FORMAT_NV12, 320, 180, NULL);
+    g_autoptr(GstStructure) content = overlay_zone_content(FALSE, corners, 4);
+    g_autoptr(GstCaps) caps = gst_video_info_to_caps(&info);
+    GstElement *element = gst_object_ref_sink(gst_element_factory_make("effdetoverlay", NULL));
+    GArray *objects = g_array_new(FALSE, FALSE, sizeof(EffdetDetection));
+    GArray *nothing = g_array_new(FALSE, FALSE, sizeof(EffdetDetection));
+    EffdetDetection object = {.confidence = 0.5, .x = 100, .y = 90, .w = 90, .h = 80};
+    CanvasScene scene = {
+        .objects = objects, .obscured = nothing, .zones = content, .alpha = RASTER_OPAQUE / 2};
+    GstStructure *entry = (GstStructure *)gst_value_get_structure(
+        gst_value_array_get_value(gst_structure_get_value(content, "zones"), 0));
+    GstBuffer *buffer = overlay_noise(&info, 0);
+    Canvas canvas = {.own_mode = CANVAS_NEVER};
+    OverlaySettings settings = {0};
+    const Shape *shapes;
+
+    overlay_settings_init(&settings, G_OBJECT_GET_CLASS(element));
+    gst_structure_set(entry, "inside", G_TYPE_UINT, 3, NULL);
+    g_array_append_val(objects, object);
+    g_assert_true(canvas_set_caps(&canvas, caps));
+    canvas_apply(&canvas, &settings);
+    g_assert_true(canvas_draw(&canvas, buffer, &scene));
+    shapes = (const Shape *)canvas.shapes->data;
+    g_assert_cmpuint(canvas.shapes->len, ==, 6);
+    for (guint i = 0; i < 4; i++) {
+        g_assert_true(shapes[i].stamp == NULL && !shapes[i].opaque);
+    }
+    g_assert_true(shapes[4].stamp != NULL && shapes[4].opaque);
+    g_assert_true(shapes[5].stamp != NULL && !shapes[5].opaque);
+    canvas_finish(&canvas);
+    overlay_settings_finish(&settings);
+    gst_object_unref(element);
+    gst_buffer_unref(buffer);
+    g_array_unref(objects);
+    g_array_unref(nothing);
+}
+
 // ---- while playing ------------------------------------------------------------------------------
 
 static void test_while_playing(void)
@@ -297,6 +338,7 @@ int main(int argc, char **argv)
     g_assert_true(GST_ELEMENT_REGISTER(effdetzones, NULL));
     g_test_add_func("/overlay/zones/texts", test_texts);
     g_test_add_func("/overlay/zones/texts-in-the-frame", test_texts_stay_in_the_frame);
+    g_test_add_func("/overlay/zones/order", test_order);
     g_test_add_func("/overlay/zones/while-playing", test_while_playing);
     g_test_add_func("/overlay/zones/formats-change", test_formats_change);
     g_test_add_func("/overlay/zones/points", test_points);
