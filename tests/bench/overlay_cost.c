@@ -19,7 +19,7 @@
 #define ROUND_MS 150.0 // of one contender in one round
 #define MAX_ROUNDS 1000
 
-// Two zones of a tenth of the picture each, two lines.
+// Two zones of 9 % of the picture each, two lines.
 #define ZONES                                                                                      \
     "{\"zones\": [{\"name\": \"door\", \"polygon\": [[0.1, 0.2], [0.4, 0.25], [0.35, 0.6], "       \
     "[0.12, "                                                                                      \
