@@ -1,10 +1,11 @@
 // SPDX-FileCopyrightText: effdet contributors
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // The queue, the thread, and the pauses between attempts.
+#define _GNU_SOURCE // pipe2()
 #include "outbox.h"
 
 #include <errno.h>
-#include <glib-unix.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -366,9 +367,12 @@ Outbox *outbox_start(Target *target, guint max_queued, GObject *owner, OutboxRep
         goto error;
     }
     self->transport = transport_of(target, error);
-    if (self->transport == NULL || !g_unix_open_pipe(self->wake, FD_CLOEXEC, error) ||
-        !g_unix_set_fd_nonblocking(self->wake[0], TRUE, error) ||
-        !g_unix_set_fd_nonblocking(self->wake[1], TRUE, error)) {
+    if (self->transport == NULL) {
+        goto error;
+    }
+    if (pipe2(self->wake, O_CLOEXEC | O_NONBLOCK) < 0) {
+        g_set_error(error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_FAILED, "cannot make a pipe: %s",
+                    g_strerror(errno));
         goto error;
     }
     self->connection = self->transport->open(target, error);

@@ -223,17 +223,20 @@ static void test_numbers(void)
 // A locale whose decimal sign is a comma, made here because few machines have one.
 static void test_comma_locale(void)
 {
-    g_autofree gchar *source = path_of("comma"), *result = path_of("commaland");
-    const gchar *argv[] = {"localedef", "--no-archive",   "-c",   "-i", source,
-                           "-f",        "ANSI_X3.4-1968", result, NULL};
-    g_autoptr(GString) text = g_string_new(NULL);
+    static const gchar characters[] =
+        "<code_set_name> ANSI_X3.4-1968\n<comment_char> %\n<escape_char> /\nCHARMAP\n"
+        "<U0000>..<U007F> /x00 NULL\nEND CHARMAP\n";
+    static const gchar numbers[] = "comment_char %\nescape_char /\nLC_NUMERIC\n"
+                                   "decimal_point \",\"\nthousands_sep \"\"\ngrouping -1\n"
+                                   "END LC_NUMERIC\n";
+    g_autofree gchar *charmap = path_of("characters"), *source = path_of("numbers");
+    g_autofree gchar *result = path_of("commaland");
+    const gchar *argv[] = {"localedef", "--no-archive", "-c",   "-i", source,
+                           "-f",        charmap,        result, NULL};
     gchar sample[16];
 
-    g_assert_true(g_file_set_contents(source,
-                                      "comment_char %\nescape_char /\nLC_NUMERIC\n"
-                                      "decimal_point \",\"\nthousands_sep \"\"\ngrouping -1\n"
-                                      "END LC_NUMERIC\n",
-                                      -1, NULL));
+    g_assert_true(g_file_set_contents(charmap, characters, -1, NULL));
+    g_assert_true(g_file_set_contents(source, numbers, -1, NULL));
     if (!g_spawn_sync(NULL, (gchar **)argv, NULL,
                       G_SPAWN_SEARCH_PATH | G_SPAWN_STDOUT_TO_DEV_NULL | G_SPAWN_STDERR_TO_DEV_NULL,
                       NULL, NULL, NULL, NULL, NULL, NULL)) {

@@ -14,7 +14,7 @@
 #include "publish/gsteffdetpublish.h"
 
 #define TOPIC "cameras/door"
-#define N_FRAMES 300
+#define N_FRAMES 150
 #define PATIENCE_US (20 * G_USEC_PER_SEC)
 
 static gchar *folder; // of this run
@@ -333,11 +333,11 @@ static void test_tls(void)
     location = g_strdup_printf("mqtts://camera:secret@127.0.0.1:%u/" TOPIC, broker.port);
     subscriber = subscribe(&broker, right);
     h = publish_harness(location, "ca-file", right, NULL);
-    for (guint i = 0; i < 50; i++) {
+    for (guint i = 0; i < 20; i++) {
         publish_push(h, i, 1, NULL);
     }
-    wait_long_until(n_lines(subscriber) == 50);
-    publish_assert_all(subscriber->lines, 50);
+    wait_long_until(n_lines(subscriber) == 20);
+    publish_assert_all(subscriber->lines, 20);
     g_assert_cmpuint(publish_messages(h, GST_MESSAGE_WARNING, NULL), ==, 0);
     publish_stop(h);
 

@@ -29,16 +29,16 @@ static void test_file(void)
     g_autoptr(GPtrArray) lines = NULL;
     GstHarness *h = publish_harness(uri, NULL);
 
-    for (guint i = 0; i < 300; i++) {
+    for (guint i = 0; i < 150; i++) {
         publish_push(h, i, 1, NULL);
     }
     publish_stop(h); // drains
     h = publish_harness(path, NULL);
-    publish_push(h, 300, 1, NULL); // a file is continued
+    publish_push(h, 150, 1, NULL); // a file is continued
     publish_stop(h);
     lines = publish_read(path);
-    g_assert_cmpuint(lines->len, ==, 301);
-    publish_assert_all(lines, 301);
+    g_assert_cmpuint(lines->len, ==, 151);
+    publish_assert_all(lines, 151);
 }
 
 // Two elements and a slow reader of standard output: every line is whole.
@@ -58,11 +58,11 @@ static void test_stdout(void)
     close(ends[1]);
     h[0] = publish_harness("-", "stream", "a", "drain-time", 0, NULL);
     h[1] = publish_harness("-", "stream", "b", "drain-time", 0, NULL);
-    for (guint i = 0; i < 15; i++) {
+    for (guint i = 0; i < 6; i++) {
         publish_push(h[0], i, 60, NULL); // some 10 kB
         publish_push(h[1], i, 60, NULL);
     }
-    while (n_lines < 30 && (n = read(ends[0], bytes, sizeof bytes)) > 0) {
+    while (n_lines < 12 && (n = read(ends[0], bytes, sizeof bytes)) > 0) {
         for (gssize i = 0; i < n; i++) {
             n_lines += bytes[i] == '\n';
         }
@@ -74,7 +74,7 @@ static void test_stdout(void)
     close(saved);
     close(ends[0]);
     lines = g_strsplit(text->str, "\n", -1);
-    for (guint i = 0; i < 30; i++) {
+    for (guint i = 0; i < 12; i++) {
         json_node_unref(publish_parse(lines[i]));
     }
 }
