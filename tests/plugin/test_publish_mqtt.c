@@ -9,6 +9,7 @@
 #include <netinet/in.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "publish/gsteffdetpublish.h"
@@ -63,13 +64,21 @@ static gboolean answers(guint port)
     return ok;
 }
 
+// A test that fails leaves no broker behind.
+static void die_with_parent(gpointer data)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
+
 static void launch(Broker *self)
 {
+    g_autoptr(GSubprocessLauncher) launcher = g_subprocess_launcher_new(
+        G_SUBPROCESS_FLAGS_STDOUT_SILENCE | G_SUBPROCESS_FLAGS_STDERR_SILENCE);
     g_autoptr(GError) error = NULL;
 
-    self->process =
-        g_subprocess_new(G_SUBPROCESS_FLAGS_STDOUT_SILENCE | G_SUBPROCESS_FLAGS_STDERR_SILENCE,
-                         &error, g_getenv("EFFDET_MOSQUITTO"), "-c", self->config, NULL);
+    g_subprocess_launcher_set_child_setup(launcher, die_with_parent, NULL, NULL);
+    self->process = g_subprocess_launcher_spawn(launcher, &error, g_getenv("EFFDET_MOSQUITTO"),
+                                                "-c", self->config, NULL);
     g_assert_no_error(error);
     wait_long_until(answers(self->port));
 }
