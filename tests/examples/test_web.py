@@ -158,8 +158,8 @@ def what_has_an_end_is_repeated():
         clip = os.path.join(folder, 'clip.mkv')  # of one frame
         subprocess.run(['gst-launch-1.0', '-q', 'filesrc', f'location={PICTURE}', '!', 'jpegdec', '!', 'jpegenc', '!', 'matroskamux', '!',
                         'filesink', f'location={clip}'], timeout=WAIT_S, check=True)
-        with viewer('--uri', clip) as url, Client(url) as client:
-            times = []
+        with viewer('--uri', clip) as url:
+            client, times = Client(url), []  # there still when the program ends
             for _ in range(3):
                 note, _ = client.frame()
                 client.answer()
@@ -322,8 +322,9 @@ def the_page_shows_boxes(program):
             with viewer() as url:
                 browser.call('Page.navigate', url=url.geturl())
                 browser.wait_for("document.readyState === 'complete' && shown?.note.pts < 6e9 && shown.note.objects.length === 1 && "
-                                 "shown.note.objects[0].h > 0.6 * shown.note.height && shown.note.objects[0].id !== null")
-                browser.value('show = () => {}')  # time stands still
+                                 "shown.note.objects[0].h > 0.6 * shown.note.height && shown.note.objects[0].id !== null && "
+                                 "getComputedStyle(canvas).opacity === '1'")
+                browser.value('[window.usual = setState, show = setState = () => {}]')  # time stands still
                 time.sleep(0.2)
                 place, note, colours = browser.value(
                     '[canvas.getBoundingClientRect(), shown.note, shown.note.objects.map(colourOf)]')
@@ -336,6 +337,7 @@ def the_page_shows_boxes(program):
                         file.write(png)
                 check_screenshot(Screenshot(png), place, note, colours)
                 assert not browser.complaints, browser.complaints
+                browser.value('setState = usual')
             browser.wait_for("document.getElementById('state').innerText.startsWith('no connection, next attempt in ')")
             with viewer('--port', str(url.port)):
                 browser.wait_for('connected')

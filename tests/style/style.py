@@ -14,8 +14,9 @@ import tempfile
 
 SOURCE, SHADERS = sys.argv[1:3]
 TIERS = ['include', 'base', 'net', 'weights', 'gpu', 'ops', 'post', 'top', 'cli']
-TEXT = re.compile(r'\.(c|h|comp|glsl|py|sh|md|txt|in|supp|build)$|^(examples/demo|examples/packaging/build-deb|tests/run|tests/matrix|tests/packaging/run|\.ci/run|meson_options\.txt)$')
-CODE = re.compile(r'\.(c|h|comp|glsl|py|sh)$|^(examples/demo|examples/packaging/build-deb|tests/run|tests/matrix|tests/packaging/run|\.ci/run)$')
+SCRIPTS = r'^(examples/demo|examples/mosaic|examples/coco_eval|examples/packaging/build-deb|tests/run|tests/matrix|tests/packaging/run|\.ci/run)$'
+TEXT = re.compile(r'\.(c|h|comp|glsl|py|sh|js|css|html|md|txt|in|supp|build)$|^meson_options\.txt$|' + SCRIPTS)
+CODE = re.compile(r'\.(c|h|comp|glsl|py|sh|js|css|html)$|' + SCRIPTS)
 BORROWED = re.compile(r'^(examples/models/|tests/data/|LICENSE$)')  # data and recipes that came with their own licence and form
 FUNCTION_BUDGET = 80
 LEFT_OVER = re.compile(r'\b(TO' r'DO|FIX' r'ME|XX' r'X|HA' r'CK)\b|[Nn]ot (yet )?imple' r'mented|[Pp]lace' r'holder|\bfor no' r'w\b')

@@ -140,6 +140,9 @@ async function show(socket, note, blob) {
         describe(note);
         shownTimes.push(performance.now());
         pauseMs = FIRST_PAUSE_MS;
+        if (element('state').dataset.state !== 'live') {
+            checkPace();
+        }
     } catch (error) {
         console.error(error);
     }
