@@ -145,7 +145,8 @@ static int find_tensor(const struct checkpoint *checkpoint, const char *name, co
                     checkpoint_path(checkpoint), name, wanted, checkpoint->model.arch.name);
         return -1;
     }
-    const struct tensor_info *tensor = container_tensor(checkpoint->container, index);
+    const struct tensor_info *tensor =
+        names_tensor(checkpoint->names, checkpoint->container, index);
     return check_shape(checkpoint, tensor, name, shape, rank, error) ? index : -1;
 }
 
@@ -157,8 +158,9 @@ bool checkpoint_read(struct checkpoint *checkpoint, const char *name, const int6
         return true;
     }
     int index = find_tensor(checkpoint, name, shape, rank, error);
-    if (index < 0 || !container_read(checkpoint->container, index, dst, error) ||
-        !check_finite(checkpoint, container_tensor(checkpoint->container, index), dst, error)) {
+    if (index < 0 || !names_read(checkpoint->names, checkpoint->container, index, dst, error) ||
+        !check_finite(checkpoint, names_tensor(checkpoint->names, checkpoint->container, index),
+                      dst, error)) {
         return false;
     }
     checkpoint->used[index] = true;
@@ -195,7 +197,7 @@ struct checkpoint *checkpoint_open(const char *path, const struct checkpoint_opt
     checkpoint->container = container;
     checkpoint->names = names;
     checkpoint->model = model;
-    checkpoint->used = g_new0(bool, container_count(container));
+    checkpoint->used = g_new0(bool, names_count(names, container));
     if (!verify(checkpoint, error)) {
         checkpoint_close(&checkpoint);
     }
@@ -230,7 +232,7 @@ bool checkpoint_all_used(const struct checkpoint *checkpoint, GError **error)
             continue;
         }
         const struct tensor_info *tensor =
-            container_tensor(checkpoint->container, GPOINTER_TO_INT(index));
+            names_tensor(checkpoint->names, checkpoint->container, GPOINTER_TO_INT(index));
         unused++;
         if (!first || strcmp(tensor->name, first->name) < 0) {
             first = tensor;

@@ -19,9 +19,9 @@ struct checkpoint_options {
     int input_height, input_width; // 0 = the file's or architecture's own
 };
 
-// Opens, recognises, reads the metadata, and checks that every tensor of the network is there in its
-// shape. NULL with *error. When the file is a sound container
-// without a known network the error is EFFDET_ERROR_UNSUPPORTED.
+// Opens, recognises, reads the metadata, and checks that every tensor of the network is there in
+// its shape. NULL with *error. When the file is a sound container without a known network the error
+// is EFFDET_ERROR_UNSUPPORTED.
 struct checkpoint *checkpoint_open(const char *path, const struct checkpoint_options *options,
                                    GError **error) WARN_UNUSED;
 // Synthetic weights of the specification's section 13.1: gains of the 4-D weights of the backbone
@@ -34,8 +34,8 @@ const struct model *checkpoint_model(const struct checkpoint *checkpoint);
 // Lets a caller change sizes, labels and the like after opening.
 struct model *checkpoint_model_mutable(struct checkpoint *checkpoint);
 const char *checkpoint_path(const struct checkpoint *checkpoint); // NULL: synthetic
-const char *
-checkpoint_naming(const struct checkpoint *checkpoint); // "rwightman", "zylo117", "synthetic"
+// "rwightman", "zylo117", "automl", "synthetic"
+const char *checkpoint_naming(const struct checkpoint *checkpoint);
 
 // Reads a tensor by canonical name as float32 into dst, after checking its shape, and marks it as
 // used. Missing or of another shape: an error that names the tensor, what was wanted and what was
@@ -53,6 +53,7 @@ bool checkpoint_save(struct checkpoint *checkpoint, const char *path, bool half,
                      GError **error) WARN_UNUSED;
 
 // What naming.c and recognise.c know of a file without opening a checkpoint; for `effdet inspect`.
-const char *recognise_naming(const struct container *container); // "rwightman", "zylo117" or NULL
+// "rwightman", "zylo117", "automl" or NULL
+const char *recognise_naming(const struct container *container);
 bool recognise_model(const struct container *container, const struct checkpoint_options *options,
                      struct model *model, GError **error) WARN_UNUSED;

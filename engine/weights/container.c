@@ -6,6 +6,9 @@
 #include "weights/container.h"
 
 #include "weights/container_internal.h"
+#include "weights/parts.h"
+#include "weights/sstable.h"
+#include "weights/tar.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -46,9 +49,14 @@ size_t dtype_size(enum dtype dtype)
 bool container_pread(const struct container *container, uint64_t offset, void *dst, size_t size,
                      GError **error)
 {
+    return container_pread_fd(container->fd, offset, dst, size, error);
+}
+
+bool container_pread_fd(int fd, uint64_t offset, void *dst, size_t size, GError **error)
+{
     uint8_t *bytes = dst;
     while (size) {
-        ssize_t got = pread(container->fd, bytes, size, (off_t)offset);
+        ssize_t got = pread(fd, bytes, size, (off_t)offset);
         if (got < 0 && errno == EINTR) {
             continue;
         }
@@ -130,14 +138,20 @@ static bool find_format(struct container *container, GError **error)
          !container_pread(container, container->size - sizeof tail, tail, sizeof tail, error))) {
         return false;
     }
-    if (size >= 4 && (memcmp(head, "PK\3\4", 4) == 0 || memcmp(head, "PK\5\6", 4) == 0)) {
+    g_autofree char *name = g_path_get_basename(container->path);
+    if ((size >= sizeof tail && sstable_is_tail(tail)) || g_str_has_suffix(name, ".index") ||
+        strstr(name, ".data-0") || strcmp(name, "checkpoint") == 0) {
+        container->format = &container_bundle;
+    } else if (tar_is_gzip(head, size) || tar_is_plain(head, size)) {
+        container->format = &container_bundle_archive;
+    } else if (size >= 4 && (memcmp(head, "PK\3\4", 4) == 0 || memcmp(head, "PK\5\6", 4) == 0)) {
         container->format = &container_torch_zip;
     } else if (size >= 2 && head[0] == 0x80 && head[1] >= 2 && head[1] <= 5) { // PROTO
         container->format = &container_torch_legacy;
     } else if (size > 8 && head[8] == '{') { // after the length of the header
         container->format = &container_safetensors;
     } else {
-        container_refuse_unknown(container, head, size, tail, error);
+        container_refuse_unknown(container, head, size, error);
     }
     return container->format;
 }
@@ -150,7 +164,11 @@ struct container *container_open(const char *path, GError **error)
     container->tensors = g_ptr_array_new();
     container->by_name = g_hash_table_new(g_str_hash, g_str_equal);
     GError *cause = NULL;
-    if (!open_file(container, &cause) || !find_format(container, &cause) ||
+    if (parts_is_checkpoint(path)) {
+        container->format = &container_bundle;
+    }
+    if ((!container->format &&
+         (!open_file(container, &cause) || !find_format(container, &cause))) ||
         !container->format->open(container, &cause)) {
         finish_error(path, &cause);
         g_propagate_error(error, cause);
@@ -270,6 +288,11 @@ const char *container_path(const struct container *container)
 const char *container_format(const struct container *container)
 {
     return container->format->name;
+}
+
+const char *container_folder(const struct container *container)
+{
+    return container->folder;
 }
 
 int container_count(const struct container *container)

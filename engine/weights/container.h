@@ -37,14 +37,18 @@ struct tensor_info {
 
 struct container;
 
-// Opens a file and finds its format from its contents. NULL with *error (EFFDET_ERROR_BAD_FILE,
-// _NOT_FOUND, _UNSUPPORTED): one line that names the file and the cause.
+// Opens a file and finds its format from its contents; a TensorFlow checkpoint also by its folder,
+// its prefix or any of its files. NULL with *error (EFFDET_ERROR_BAD_FILE, _NOT_FOUND,
+// _UNSUPPORTED): one line that names the file and the cause.
 struct container *container_open(const char *path, GError **error) WARN_UNUSED;
 void container_close(struct container **container);
 
 const char *container_path(const struct container *container);
-const char *
-container_format(const struct container *container); // "safetensors", "torch-zip", "torch-legacy"
+// "safetensors", "torch-zip", "torch-legacy", "tensorflow", "tensorflow-archive"
+const char *container_format(const struct container *container);
+// Name of the folder, on the disk or in the archive, in which a checkpoint of several files lies;
+// it often says more than the files' names. NULL for single files.
+const char *container_folder(const struct container *container);
 int container_count(const struct container *container);
 const struct tensor_info *container_tensor(const struct container *container, int index);
 int container_find(const struct container *container, const char *name); // index or -1

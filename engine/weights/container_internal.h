@@ -30,12 +30,13 @@ struct container_format {
     void (*close)(struct container *container);
 };
 extern const struct container_format container_safetensors, container_torch_zip,
-    container_torch_legacy;
+    container_torch_legacy, container_bundle, container_bundle_archive;
 
 struct container {
     char *path;
-    int fd;
-    uint64_t size; // of the file, in bytes
+    int fd;             // -1: the path is a folder or a prefix
+    uint64_t size;      // of the file or files, in bytes
+    const char *folder; // see container_folder(); owned by the format
     const struct container_format *format;
     void *state;         // of the format
     GPtrArray *tensors;  // struct stored_tensor, owned
@@ -53,6 +54,8 @@ size_t dtype_size(enum dtype dtype); // bytes of one element
 // Exactly `size` bytes at `offset` of the file, else an error that says where the file ended.
 bool container_pread(const struct container *container, uint64_t offset, void *dst, size_t size,
                      GError **error) WARN_UNUSED;
+bool container_pread_fd(int fd, uint64_t offset, void *dst, size_t size,
+                        GError **error) WARN_UNUSED; // of another open file
 
 // Appends a tensor under `name` less its leading "module.", "model." and "_orig_mod." (name and
 // elements of tensor->info are filled in here). Refuses a second tensor of that name, a view past
@@ -60,12 +63,10 @@ bool container_pread(const struct container *container, uint64_t offset, void *d
 bool container_add(struct container *container, const char *name,
                    const struct stored_tensor *tensor, GError **error) WARN_UNUSED;
 
-// Says what a file that is no weights file seems to be. head: its first `size` bytes (up to 512),
-// tail: its last 8.
+// Says what a file that is no weights file seems to be. head: its first `size` bytes (up to 512).
 void container_refuse_unknown(const struct container *container, const uint8_t *head, size_t size,
-                              const uint8_t *tail, GError **error);
-// The same for a path that is a folder or does not exist: TensorFlow checkpoints are named by a
-// prefix.
+                              GError **error);
+// The same for a path that is a folder or does not exist.
 void container_refuse_path(const char *path, bool is_folder, GError **error);
 
 // Fills base of a tensor whose storage is known by key and checks the storage's size against the

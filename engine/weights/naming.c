@@ -23,6 +23,10 @@ enum naming naming_detect(const struct container *container)
         if (g_str_has_prefix(name, "backbone_net.model.")) {
             return NAMING_ZYLO117;
         }
+        if (g_str_has_prefix(name, "efficientnet-") || g_str_has_prefix(name, "backbone/_") ||
+            g_str_has_prefix(name, "fpn_cells/")) {
+            return NAMING_AUTOML;
+        }
         backbone = backbone || g_str_has_prefix(name, "backbone.");
         head = head || g_str_has_prefix(name, "class_net.") || g_str_has_prefix(name, "box_net.");
     }
@@ -31,7 +35,7 @@ enum naming naming_detect(const struct container *container)
 
 const char *naming_name(enum naming naming)
 {
-    static const char *const names[] = {NULL, "rwightman", "zylo117"};
+    static const char *const names[] = {NULL, "rwightman", "zylo117", "automl"};
     return names[naming];
 }
 
@@ -100,51 +104,86 @@ static char *rwightman_canonical(const char *name, bool level_first)
                            rest);
 }
 
+struct rules { // of the naming
+    struct zylo117 zylo;
+    struct automl automl;
+};
+
+static void rules_init(struct rules *rules, struct names *names, const struct container *container)
+{
+    switch (names->naming) {
+    case NAMING_ZYLO117:
+        zylo117_init(&rules->zylo, container);
+        break;
+    case NAMING_AUTOML:
+        automl_init(&rules->automl, container);
+        break;
+    default:
+        names->head_bn_level_first = is_level_first(container);
+        break;
+    }
+}
+
+// The canonical name (transfer full) of a tensor, or NULL for one that no detector needs.
+static char *canonical_of(const struct rules *rules, const struct names *names, const char *name,
+                          enum order *order, int *part)
+{
+    *order = ORDER_SAME;
+    *part = -1;
+    switch (names->naming) {
+    case NAMING_ZYLO117:
+        return zylo117_canonical(&rules->zylo, name);
+    case NAMING_AUTOML:
+        return automl_canonical(&rules->automl, name, order, part);
+    default:
+        return rwightman_canonical(name, names->head_bn_level_first);
+    }
+}
+
+static bool name_all(struct names *names, const struct container *container, GError **error)
+{
+    g_autofree struct rules *rules = g_new0(struct rules, 1);
+    rules_init(rules, names, container);
+    for (int i = 0; i < container_count(container); i++) {
+        const char *name = container_tensor(container, i)->name;
+        enum order order;
+        int part;
+        g_autofree char *canonical =
+            is_ignored(name) ? NULL : canonical_of(rules, names, name, &order, &part);
+        if (canonical && !names_add(names, container, canonical, i, order, part)) {
+            int other = names_find(names, canonical);
+            g_set_error(error, EFFDET_ERROR, EFFDET_ERROR_BAD_FILE,
+                        "%s: tensors %s and %s are the same part of the network; the file is "
+                        "damaged or holds two models",
+                        container_path(container), names_tensor(names, container, other)->name,
+                        name);
+            return false;
+        }
+    }
+    names_finish(names, container);
+    return true;
+}
+
 struct names *names_new(const struct container *container, GError **error)
 {
     enum naming naming = naming_detect(container);
     if (naming == NAMING_NONE) {
         g_set_error(
             error, EFFDET_ERROR, EFFDET_ERROR_UNSUPPORTED,
-            "%s: wanted tensors of an EfficientDet (\"backbone.…\" with \"class_net.…\", or "
-            "\"backbone_net.model.…\"), found %d tensors%s%s; give the weights of a "
-            "detector",
+            "%s: wanted tensors of an EfficientDet (\"backbone.…\" with \"class_net.…\", "
+            "\"backbone_net.model.…\" or \"efficientnet-…\"), found %d tensors%s%s; give the "
+            "weights of a detector",
             container_path(container), container_count(container),
             container_count(container) > 0 ? " such as " : "",
             container_count(container) > 0 ? container_tensor(container, 0)->name : "");
         return NULL;
     }
     struct names *names = g_new0(struct names, 1);
-    struct zylo117 zylo;
     names->naming = naming;
     names->index = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    if (naming == NAMING_ZYLO117) {
-        zylo117_init(&zylo, container);
-    } else {
-        names->head_bn_level_first = is_level_first(container);
-    }
-    for (int i = 0; i < container_count(container); i++) {
-        const char *name = container_tensor(container, i)->name;
-        if (is_ignored(name)) {
-            continue;
-        }
-        char *canonical = naming == NAMING_ZYLO117
-                              ? zylo117_canonical(&zylo, name)
-                              : rwightman_canonical(name, names->head_bn_level_first);
-        if (!canonical) {
-            continue;
-        }
-        int other = names_find(names, canonical);
-        if (other >= 0) {
-            g_set_error(error, EFFDET_ERROR, EFFDET_ERROR_BAD_FILE,
-                        "%s: tensors %s and %s are the same part of the network; the file is "
-                        "damaged or holds two models",
-                        container_path(container), container_tensor(container, other)->name, name);
-            g_free(canonical);
-            names_free(&names);
-            return NULL;
-        }
-        g_hash_table_insert(names->index, canonical, GINT_TO_POINTER(i));
+    names->views = g_array_new(FALSE, FALSE, sizeof(struct view));
+    if (!name_all(names, container, error)) {
+        names_free(&names);
     }
     return names;
 }
@@ -153,6 +192,7 @@ void names_free(struct names **names)
 {
     if (*names) {
         g_hash_table_unref((*names)->index);
+        g_array_unref((*names)->views);
         g_clear_pointer(names, g_free);
     }
 }

@@ -10,9 +10,17 @@
 #define BLOCKS "backbone_net.model._blocks."
 
 // A stage begins where a block's output is not as wide as the block before (spec 11, T1).
+void flat_blocks_number(struct flat_blocks *blocks)
+{
+    for (int n = 1; n < blocks->n; n++) {
+        bool next = blocks->block[n].out != blocks->block[n - 1].out;
+        blocks->block[n].stage = blocks->block[n - 1].stage + (next ? 1 : 0);
+        blocks->block[n].index = next ? 0 : blocks->block[n - 1].index + 1;
+    }
+}
+
 void zylo117_init(struct zylo117 *zylo, const struct container *container)
 {
-    int64_t out[MAX_FLAT_BLOCKS] = {0};
     *zylo = (struct zylo117){.top_level = 7};
     for (int i = 0; i < container_count(container); i++) {
         const struct tensor_info *tensor = container_tensor(container, i);
@@ -24,21 +32,17 @@ void zylo117_init(struct zylo117 *zylo, const struct container *container)
             block >= MAX_FLAT_BLOCKS) {
             continue;
         }
-        zylo->n_blocks = MAX(zylo->n_blocks, block + 1);
+        zylo->blocks.n = MAX(zylo->blocks.n, block + 1);
         if (strstr(tensor->name, "._expand_conv.")) {
-            zylo->block[block].expand = true;
+            zylo->blocks.block[block].expand = true;
         }
         // any of the projection's tensors tells, in case one is missing
         if (tensor->rank >= 1 && (strstr(tensor->name, "._project_conv.conv.weight") ||
                                   strstr(tensor->name, "._bn2.weight"))) {
-            out[block] = tensor->shape[0];
+            zylo->blocks.block[block].out = tensor->shape[0];
         }
     }
-    for (int n = 1; n < zylo->n_blocks; n++) {
-        bool next = out[n] != out[n - 1];
-        zylo->block[n].stage = zylo->block[n - 1].stage + (next ? 1 : 0);
-        zylo->block[n].index = next ? 0 : zylo->block[n - 1].index + 1;
-    }
+    flat_blocks_number(&zylo->blocks);
 }
 
 // "A.B" of a table row renamed when name starts with the row's old form and a dot.
@@ -67,13 +71,13 @@ static char *block_name(const struct zylo117 *zylo, int block, const char *rest)
         {"_se_reduce.conv", "se.conv_reduce", NULL},   {"_se_expand.conv", "se.conv_expand", NULL},
         {"_project_conv.conv", "conv_pwl", "conv_pw"}, {"_bn2", "bn3", "bn2"},
     };
-    if (block < 0 || block >= zylo->n_blocks) {
+    if (block < 0 || block >= zylo->blocks.n) {
         return NULL;
     }
     char prefix[64];
-    g_snprintf(prefix, sizeof prefix, "backbone.blocks.%d.%d.", zylo->block[block].stage,
-               zylo->block[block].index);
-    return renamed(rows, G_N_ELEMENTS(rows), rest, prefix, !zylo->block[block].expand);
+    g_snprintf(prefix, sizeof prefix, "backbone.blocks.%d.%d.", zylo->blocks.block[block].stage,
+               zylo->blocks.block[block].index);
+    return renamed(rows, G_N_ELEMENTS(rows), rest, prefix, !zylo->blocks.block[block].expand);
 }
 
 // Node of a level in the top-down ("up" in zylo117's names) or bottom-up half (spec 4.5).

@@ -120,7 +120,10 @@ static bool choose_arch(const struct container *container, const struct structur
                         const struct arch *wish, struct arch *arch, GError **error)
 {
     const struct arch *found = &structure->arch;
-    const struct arch *exact = choose_exact(found, wish, arch_of_file(container_path(container)));
+    const char *folder = container_folder(container);
+    const struct arch *hint = arch_of_file(container_path(container));
+    const struct arch *exact =
+        choose_exact(found, wish, hint || !folder ? hint : arch_of_file(folder));
     const struct arch *base = exact ? exact : choose_base(found);
     if (wish && exact != wish && (exact || wish->backbone != found->backbone)) {
         g_set_error(error, EFFDET_ERROR, EFFDET_ERROR_BAD_VALUE,
@@ -133,13 +136,32 @@ static bool choose_arch(const struct container *container, const struct structur
     return true;
 }
 
-// Published networks trained with AdvProp are named "…_ap" and see pictures as -1 .. 1 with the
-// letterbox at -1 (spec 7.4).
-static void apply_adversarial(const char *path, struct model *model)
+// "tf_efficientdet_d0_ap…" as rwightman names them; TensorFlow's own have "advprop" in the name of
+// the file, of its folder or of that one's.
+static bool is_adversarial(const struct container *container, const struct names *names)
 {
-    g_autofree char *base = g_path_get_basename(path);
+    g_autofree char *whole = g_canonicalize_filename(container_path(container), NULL);
+    g_autofree char *base = g_path_get_basename(whole);
     const char *at = strstr(base, "_ap");
-    if (!g_str_has_prefix(base, "tf_efficientdet_d") || !at || g_ascii_isalnum(at[3])) {
+    if (g_str_has_prefix(base, "tf_efficientdet_d") && at && !g_ascii_isalnum(at[3])) {
+        return true;
+    }
+    g_auto(GStrv) parts = g_strsplit(whole, G_DIR_SEPARATOR_S, -1);
+    int n = (int)g_strv_length(parts);
+    const char *folder = container_folder(container);
+    bool named = folder && strstr(folder, "advprop");
+    for (int i = MAX(n - 3, 0); i < n; i++) {
+        named = named || strstr(parts[i], "advprop");
+    }
+    return named && names->naming == NAMING_AUTOML;
+}
+
+// Published networks trained with AdvProp see pictures as -1 .. 1 with the letterbox at -1
+// (spec 7.4).
+static void apply_adversarial(const struct container *container, const struct names *names,
+                              struct model *model)
+{
+    if (!is_adversarial(container, names)) {
         return;
     }
     for (int i = 0; i < 3; i++) {
@@ -154,7 +176,9 @@ static bool find_convention(const struct container *container, const struct name
 {
     static const char *const known[] = {"custom", "tf", "rwightman", "zylo117"};
     const char *name = options->convention, *source = "convention";
-    *convention = names->naming == NAMING_ZYLO117 ? CONVENTION_ZYLO117 : CONVENTION_RWIGHTMAN;
+    *convention = names->naming == NAMING_ZYLO117  ? CONVENTION_ZYLO117
+                  : names->naming == NAMING_AUTOML ? CONVENTION_TF
+                                                   : CONVENTION_RWIGHTMAN;
     if (!name) {
         name = metadata_get(container, "convention");
         source = "metadata key convention";
@@ -234,7 +258,7 @@ static bool describe(const struct container *container, const struct names *name
     }
     model_init(model, &arch, structure.num_classes);
     model_set_convention(model, convention);
-    apply_adversarial(container_path(container), model);
+    apply_adversarial(container, names, model);
     if (metadata_apply(container, model, error) && project_apply(project, model, error) &&
         check_anchors(container, &structure, model, error) &&
         apply_options(options, model, error)) {

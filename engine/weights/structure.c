@@ -73,7 +73,7 @@ static int outputs_of(const struct container *container, const struct names *nam
                       const char *name)
 {
     int index = names_find(names, name);
-    const struct tensor_info *tensor = index >= 0 ? container_tensor(container, index) : NULL;
+    const struct tensor_info *tensor = index >= 0 ? names_tensor(names, container, index) : NULL;
     return tensor && tensor->rank > 0 && tensor->shape[0] > 0 && tensor->shape[0] < 1 << 24
                ? (int)tensor->shape[0]
                : 0;
@@ -200,8 +200,10 @@ bool structure_read(const struct container *container, const struct names *names
                     container_path(container));
         return false;
     }
-    if (counts.wild || counts.levels < 3 || counts.levels > MAX_LEVELS || counts.cells < 1 ||
-        counts.repeats < 1 || arch->fpn_channels < 1 || !find_layout(&counts, arch)) {
+    bool foreign = names->naming == NAMING_AUTOML && counts.nodes > 2 * counts.levels;
+    if (counts.wild || foreign || counts.levels < 3 || counts.levels > MAX_LEVELS ||
+        counts.cells < 1 || counts.repeats < 1 || arch->fpn_channels < 1 ||
+        !find_layout(&counts, arch)) {
         g_set_error(error, EFFDET_ERROR, EFFDET_ERROR_UNSUPPORTED,
                     "%s: wanted a BiFPN, PAN or QuFPN on 3 to %d levels, found %d cells of %d "
                     "nodes on %d levels with %d channels and heads of %d layers",

@@ -105,10 +105,10 @@ static void check_message(const char *file, const char *path, const char *messag
     g_test_message("%s", message + strlen(path) - strlen(file));
 }
 
-// TensorFlow's formats are refused by name in this version.
+// TensorFlow Lite's files are refused by name in this version.
 static bool is_tensorflow(const char *file)
 {
-    return g_str_has_prefix(file, "tf") || g_str_has_prefix(file, "bad_tf");
+    return g_str_has_prefix(file, "tflite") || g_str_has_prefix(file, "bad_tflite");
 }
 
 static void check_count(struct container *container, const char *file, JsonObject *expected,
@@ -228,9 +228,17 @@ static void test_causes(void)
     check_cause("pt_torchscript.pt", "TorchScript");
     check_cause("bad_pt_zip_deflated.pth", "compressed");
     check_cause("bad_pt_zip_encrypted.pth", "encrypted");
-    check_cause("tf_saver/model.ckpt-300", "TensorFlow");
-    check_cause("tf_saver", "TensorFlow");
-    check_cause("tf_saver/model.ckpt-300.index", "TensorFlow");
+    check_cause("bad_tf_bigendian/model", "big-endian");
+    check_cause("bad_tf_data_missing", "lacks its file model.data-00000-of-00001");
+    check_cause("bad_tf_data_truncated/model.index",
+                "past the end of model.data-00000-of-00001, which has 695 bytes");
+    check_cause("bad_tf_index_flip/model", "checksum");
+    check_cause("bad_tf_index_empty/model", "does not end as one");
+    check_cause("bad_tf_no_header/model", "no header");
+    check_cause("bad_tf_num_shards_huge/model", "2147483648 data files");
+    check_cause("bad_tf_restart_count/model", "restart points");
+    check_cause("bad_tf_unsorted/model", "out of order");
+    check_cause("tf_sliced/model", "\"part\" in slices");
     check_cause("tflite_tiny_fp32.tflite", "TensorFlow Lite");
     check_cause("missing.safetensors", "no such file");
     check_cause("bad_st_empty.safetensors", "empty");
