@@ -7,13 +7,17 @@
 
 #include "effdet/effdet.h"
 #include "net/model.h"
+#include "weights/parts.h"
 
 #include <dlfcn.h>
 #include <string.h>
 
 #define DEFAULT_MODEL "person"
 #define TF_PREFIX "tf_efficientdet_"
-#define ZYLO_PREFIX "zylo117-" // "zylo117-d1": that author's weights, whichever others are there
+// "zylo117-d1", "automl-d1": those authors' weights, whichever others are there
+#define ZYLO_PREFIX "zylo117-"
+#define AUTOML_PREFIX "automl-"
+#define ADVERSARIAL "_ap" // "automl-d1_ap", in the file efficientdet-d1-advprop.tar.gz
 
 // A folder with the names in it, sorted, so that the choice does not depend on the file system.
 struct folder {
@@ -185,12 +189,26 @@ static void add_zylo_pattern(GArray *patterns, const char *brief)
     add_pattern(patterns, g_strconcat("efficientdet-", number, NULL), ".pth", false);
 }
 
+// google/automl's own archives; brief: "d1" or "d1_ap"
+static void add_automl_patterns(GArray *patterns, const char *brief)
+{
+    g_auto(GStrv) words = g_strsplit(brief, ADVERSARIAL, 2);
+    const char *adversarial = words[0] && words[1] ? "-advprop" : "";
+    add_pattern(patterns, g_strconcat("efficientdet-", words[0], adversarial, NULL), ".tar.gz",
+                false);
+    add_pattern(patterns, g_strconcat("efficientdet-", words[0], adversarial, NULL), ".tgz", false);
+}
+
 static GArray *patterns_of(const char *name)
 {
     GArray *patterns = patterns_new();
     const char *brief = short_name(name);
     if (g_str_has_prefix(name, ZYLO_PREFIX)) {
         add_zylo_pattern(patterns, name + strlen(ZYLO_PREFIX));
+        return patterns;
+    }
+    if (g_str_has_prefix(name, AUTOML_PREFIX)) {
+        add_automl_patterns(patterns, name + strlen(AUTOML_PREFIX));
         return patterns;
     }
     if (brief != name) {
@@ -202,6 +220,7 @@ static GArray *patterns_of(const char *name)
     add_pattern(patterns, g_strconcat(TF_PREFIX, brief, NULL), ".pth", true);
     add_zylo_pattern(patterns, brief);
     add_pattern(patterns, g_strdup(brief), ".pth", true);
+    add_automl_patterns(patterns, brief);
     return patterns;
 }
 
@@ -278,6 +297,10 @@ static const struct arch *find_arch(const char *name)
     if (g_str_has_prefix(name, ZYLO_PREFIX)) {
         return arch_find(name + strlen(ZYLO_PREFIX));
     }
+    if (g_str_has_prefix(name, AUTOML_PREFIX)) {
+        g_auto(GStrv) words = g_strsplit(name + strlen(AUTOML_PREFIX), ADVERSARIAL, 2);
+        return arch_find(words[0]);
+    }
     const struct arch *arch = NULL;
     if (g_str_has_prefix(name, "efficientdet-")) { // not rwightman's efficientdet_d0
         arch = arch_find(short_name(name));
@@ -287,8 +310,13 @@ static const struct arch *find_arch(const char *name)
 
 static bool looks_like_path(const char *model)
 {
-    return strchr(model, '/') || g_str_has_suffix(model, ".safetensors") ||
-           g_str_has_suffix(model, ".pth") || g_str_has_suffix(model, ".pt");
+    static const char *const suffixes[] = {".safetensors", ".pth",    ".pt",  ".index",
+                                           ".tar",         ".tar.gz", ".tgz", ".h5"};
+    bool path = strchr(model, '/');
+    for (gsize i = 0; i < G_N_ELEMENTS(suffixes); i++) {
+        path = path || g_str_has_suffix(model, suffixes[i]);
+    }
+    return path;
 }
 
 static void set_miss(const char *name, bool known, GArray *patterns, GPtrArray *paths,
@@ -305,7 +333,7 @@ static void set_miss(const char *name, bool known, GArray *patterns, GPtrArray *
                                pattern->open ? "*" : "", pattern->suffix);
     }
     const char *brief = short_name(name);
-    if (!g_str_has_prefix(name, ZYLO_PREFIX)) {
+    if (!g_str_has_prefix(name, ZYLO_PREFIX) && !g_str_has_prefix(name, AUTOML_PREFIX)) {
         g_string_append_printf(what, ", efficientdet-%s/", brief);
     }
     if (known) {
@@ -366,6 +394,8 @@ char *search_weights(const char *model, const char *weights, char **architecture
     const char *file = weights && weights[0] ? weights : is_path ? name : NULL;
     if (!file) {
         paths = search_folders();
+    } else if (parts_is_checkpoint(file)) {
+        return g_strdup(file);
     } else if (!is_path && g_file_test(file, G_FILE_TEST_IS_DIR)) {
         paths = g_ptr_array_new_with_free_func(g_free);
         g_ptr_array_add(paths, g_strdup(file));

@@ -1,12 +1,12 @@
 // SPDX-FileCopyrightText: effdet contributors
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Where the weights of a model are: turns a model name, a path, or a folder into one file. Opens no
-// file. Free-threaded.
+// weights file. Free-threaded.
 #pragma once
 
 #include "base/util.h"
 
-// model: name or path, NULL or "" = "person". weights: a file, used as it is; or a folder, searched
+// model: name or path, NULL or "" = "person". weights: a file or a checkpoint, used as it is; or a folder, searched
 // instead of the usual ones; or NULL. *architecture (transfer full) gets the full architecture name
 // that the model's name stands for, or NULL where only the file tells; may be NULL. Returns the
 // path (transfer full); NULL with EFFDET_ERROR_NOT_FOUND, which says what was looked for, where,

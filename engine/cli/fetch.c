@@ -74,8 +74,10 @@ static int list(const char *folder, bool as_json)
         json_string(json, "path", there ? path : NULL);
         json_builder_end_object(json);
         if (!as_json) {
-            printf("%-16s %4u MB  %-13s  SHA-256 %-9s %s%s\n", all[i].name, all[i].megabytes,
-                   all[i].license, all[i].sha256 ? all[i].sha256 : "unknown", all[i].about,
+            g_autofree char *size =
+                all[i].megabytes ? g_strdup_printf("%u MB", all[i].megabytes) : g_strdup("");
+            printf("%-16s %7s  %-13s  SHA-256 %-9s %s%s\n", all[i].name, size, all[i].license,
+                   all[i].sha256 ? all[i].sha256 : "unknown", all[i].about,
                    there ? " (fetched)" : "");
         }
     }
@@ -152,7 +154,7 @@ static const char description[] =
     "published, and that it holds tensors. The licence of each file is its authors' (see --list).\n"
     "\n"
     "Environment:\n"
-    "  EFFDET_FETCH_BASE         scheme and host of a mirror, in place of https://github.com\n"
+    "  EFFDET_FETCH_BASE         scheme and host of a mirror, in place of those of --list\n"
     "  http_proxy, https_proxy, all_proxy, no_proxy\n"
     "                            as usual\n";
 

@@ -8,7 +8,7 @@
 
 // Weights that somebody published, as their authors name them.
 struct published {
-    const char *name;    // as the user asks for it: "d0", "lite0", "zylo117-d0"
+    const char *name;    // as the user asks for it: "d0", "lite0", "zylo117-d0", "automl-d0"
     const char *file;    // name in the model folder; the search for weights finds it by its
                          // architecture's name
     const char *address; // https

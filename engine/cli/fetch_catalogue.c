@@ -8,6 +8,7 @@
 
 #define RWIGHTMAN "https://github.com/rwightman/efficientdet-pytorch/releases/download/v0.1/"
 #define ZYLO117 "https://github.com/zylo117/Yet-Another-Efficient-Pytorch/releases/download/"
+#define GOOGLE "https://storage.googleapis.com/cloud-tpu-checkpoints/efficientdet/"
 
 // rwightman's file names end in the first 8 digits of their SHA-256.
 #define PORTED(name_, middle_, sha_, mb_, about_)                                                  \
@@ -25,6 +26,22 @@
         "zylo117-" name_, file_, ZYLO117 release_ "/" file_, NULL, mb_, "LGPL-3.0-only",           \
             "trained by zylo117, COCO"                                                             \
     }
+// TensorFlow checkpoints; the folder of the address tells the sets apart that have equal file
+// names.
+#define AUTOML(name_, remote_, file_, about_)                                                      \
+    {                                                                                              \
+        "automl-" name_, file_, GOOGLE remote_, NULL, 0, "Apache-2.0", about_                      \
+    }
+#define AUTOML_COCO(model_)                                                                        \
+    AUTOML(model_, "coco2/efficientdet-" model_ ".tar.gz", "efficientdet-" model_ ".tar.gz",       \
+           "google/automl's checkpoint, COCO")
+#define AUTOML_LITE(model_)                                                                        \
+    AUTOML(model_, "coco/efficientdet-" model_ ".tgz", "efficientdet-" model_ ".tgz",              \
+           "google/automl's checkpoint, COCO")
+#define AUTOML_AP(model_)                                                                          \
+    AUTOML(model_ "_ap", "advprop/efficientdet-" model_ ".tar.gz",                                 \
+           "efficientdet-" model_ "-advprop.tar.gz",                                               \
+           "google/automl's checkpoint, COCO, Det-AdvProp")
 
 static const struct published catalogue[] = {
     PORTED("d0", "d0_34", "f153e0cf", 16, "google/automl's weights, COCO"),
@@ -62,6 +79,26 @@ static const struct published catalogue[] = {
     ZYLO("d6", "efficientdet-d6.pth", "1.0", 209),
     ZYLO("d7", "efficientdet-d7.pth", "1.2", 209),
     ZYLO("d7x", "efficientdet-d8.pth", "1.2", 311),
+    AUTOML_COCO("d0"),
+    AUTOML_COCO("d1"),
+    AUTOML_COCO("d2"),
+    AUTOML_COCO("d3"),
+    AUTOML_COCO("d4"),
+    AUTOML_COCO("d5"),
+    AUTOML_COCO("d6"),
+    AUTOML_COCO("d7"),
+    AUTOML_COCO("d7x"),
+    AUTOML_LITE("lite0"),
+    AUTOML_LITE("lite1"),
+    AUTOML_LITE("lite2"),
+    AUTOML_LITE("lite3"),
+    AUTOML_LITE("lite4"),
+    AUTOML_AP("d0"),
+    AUTOML_AP("d1"),
+    AUTOML_AP("d2"),
+    AUTOML_AP("d3"),
+    AUTOML_AP("d4"),
+    AUTOML_AP("d5"),
 };
 
 const struct published *published_all(unsigned *count)

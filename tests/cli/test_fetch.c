@@ -319,7 +319,13 @@ static void test_catalogue(void)
     g_assert_cmpuint(count, >=, 30);
     for (unsigned i = 0; i < count; i++) {
         g_assert_true(g_str_has_prefix(all[i].address, "https://"));
-        g_assert_true(g_str_has_suffix(all[i].file, ".pth"));
+        bool archive = g_str_has_prefix(all[i].name, "automl-");
+        g_assert_true(archive ? g_str_has_suffix(all[i].file, strrchr(all[i].address, '.'))
+                              : g_str_has_suffix(all[i].file, ".pth"));
+        for (unsigned j = 0; j < i; j++) { // one folder holds them all
+            g_assert_cmpstr(all[i].file, !=, all[j].file);
+            g_assert_cmpstr(all[i].address, !=, all[j].address);
+        }
         g_assert_true(published_find(all[i].name) == &all[i]);
         g_assert_true(published_find(all[i].file) == &all[i]);
         if (all[i].sha256) {
@@ -328,6 +334,8 @@ static void test_catalogue(void)
     }
     g_assert_cmpstr(published_find("tf_efficientdet_lite4")->name, ==, "lite4");
     g_assert_cmpstr(published_find("efficientdet-d7x")->name, ==, "d7x");
+    g_assert_cmpstr(published_find("automl-d1_ap")->file, ==, "efficientdet-d1-advprop.tar.gz");
+    g_assert_cmpstr(published_find("efficientdet-lite0.tgz")->name, ==, "automl-lite0");
     g_assert_null(published_find("d8"));
 }
 
