@@ -142,6 +142,8 @@ static bool find_format(struct container *container, GError **error)
     if ((size >= sizeof tail && sstable_is_tail(tail)) || g_str_has_suffix(name, ".index") ||
         strstr(name, ".data-0") || strcmp(name, "checkpoint") == 0) {
         container->format = &container_bundle;
+    } else if (size >= 8 && memcmp(head, "\x89HDF\r\n\x1a\n", 8) == 0) {
+        container->format = &container_hdf5;
     } else if (tar_is_gzip(head, size) || tar_is_plain(head, size)) {
         container->format = &container_bundle_archive;
     } else if (size >= 4 && (memcmp(head, "PK\3\4", 4) == 0 || memcmp(head, "PK\5\6", 4) == 0)) {

@@ -44,7 +44,7 @@ struct container *container_open(const char *path, GError **error) WARN_UNUSED;
 void container_close(struct container **container);
 
 const char *container_path(const struct container *container);
-// "safetensors", "torch-zip", "torch-legacy", "tensorflow", "tensorflow-archive"
+// "safetensors", "torch-zip", "torch-legacy", "tensorflow", "tensorflow-archive", "hdf5"
 const char *container_format(const struct container *container);
 // Name of the folder, on the disk or in the archive, in which a checkpoint of several files lies;
 // it often says more than the files' names. NULL for single files.

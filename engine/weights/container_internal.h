@@ -30,7 +30,7 @@ struct container_format {
     void (*close)(struct container *container);
 };
 extern const struct container_format container_safetensors, container_torch_zip,
-    container_torch_legacy, container_bundle, container_bundle_archive;
+    container_torch_legacy, container_bundle, container_bundle_archive, container_hdf5;
 
 struct container {
     char *path;

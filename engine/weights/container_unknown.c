@@ -22,8 +22,6 @@ static bool refuse_tensorflow(const struct container *container, const uint8_t *
         unsupported(error, "TensorFlow Lite " TENSORFLOW_ADVICE);
     } else if (starts_with(head, size, "model_checkpoint_path:")) {
         bad_file(error, "says which checkpoint of its folder is the newest: name the folder");
-    } else if (size >= 8 && memcmp(head, "\x89HDF\r\n\x1a\n", 8) == 0) {
-        unsupported(error, "a Keras file (HDF5) " TENSORFLOW_ADVICE);
     } else {
         return false;
     }
@@ -49,7 +47,7 @@ void container_refuse_unknown(const struct container *container, const uint8_t *
         bad_file(error, "is a Git LFS pointer, not the weights file itself: run \"git lfs pull\"");
     } else {
         bad_file(error, "is no weights file of a known format (safetensors, PyTorch .pth, "
-                        "TensorFlow checkpoint), or is cut off or damaged");
+                        "TensorFlow checkpoint, Keras .h5), or is cut off or damaged");
     }
 }
 

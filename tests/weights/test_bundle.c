@@ -8,6 +8,7 @@
 #include "weights_file.h"
 
 #include <glib/gstdio.h>
+#include <stdio.h>
 #include <string.h>
 
 static char *data_folder;
@@ -24,11 +25,13 @@ static void load(const char *path, char **data, gsize *size)
     g_assert_no_error(error);
 }
 
+// In place: what g_file_set_contents() does for safety takes its time.
 static void store(const char *path, const char *data, gsize size)
 {
-    g_autoptr(GError) error = NULL;
-    g_file_set_contents(path, data, (gssize)size, &error);
-    g_assert_no_error(error);
+    FILE *file = g_fopen(path, "wb");
+    g_assert_nonnull(file);
+    g_assert_cmpuint(fwrite(data, 1, size, file), ==, size);
+    g_assert_cmpint(fclose(file), ==, 0);
 }
 
 static void copy(const char *name, const char *folder)
@@ -212,7 +215,7 @@ static const struct {
     const char *const *names;
     int target;
     gsize step;
-} targets[] = {{saver, 0, 1}, {saver, 1, 7}, {sharded, 1, 1}, {plain, 0, 61}, {gzipped, 0, 1}};
+} targets[] = {{saver, 0, 3}, {saver, 1, 41}, {sharded, 1, 3}, {plain, 0, 61}, {gzipped, 0, 13}};
 
 static void test_cuts(void)
 {
@@ -234,7 +237,7 @@ static void test_cuts(void)
 
 static void test_flipped_bits(void)
 {
-    enum { FLIPS = 600 };
+    enum { FLIPS = 90 };
     g_autoptr(GRand) rand = g_rand_new_with_seed(3);
     for (gsize i = 0; i < G_N_ELEMENTS(targets); i++) {
         struct damaged damaged;
