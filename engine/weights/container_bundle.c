@@ -205,16 +205,44 @@ static bool has_key(const struct bundle *bundle, const char *key, size_t length,
     return g_hash_table_contains(bundle->keys, other);
 }
 
+// The path of an object's attributes (transfer full), or NULL for what is no weight. TensorFlow
+// Hub's training modules have names of variables in it, in which ".S" stands for "/" (spec 9.5).
+static char *name_of_object(const char *key)
+{
+    static const struct {
+        const char *from, *to;
+    } hub[] = {{"base_model/", ""},
+               {"classes/", "class_net/class-predict/"},
+               {"boxes/", "box_net/box-predict/"},
+               {"model/", ""}};
+    size_t length = strlen(key) - (g_str_has_suffix(key, VALUE) ? strlen(VALUE) : 0);
+    if (strstr(key, SLOT) || strcmp(key, OBJECT_GRAPH) == 0) {
+        return NULL;
+    }
+    g_autofree char *path = g_strndup(key, length);
+    const char *prefix = "", *rest = path;
+    for (size_t i = 0; i < G_N_ELEMENTS(hub); i++) {
+        if (g_str_has_prefix(path, hub[i].from) && path[strlen(hub[i].from)]) {
+            prefix = hub[i].to;
+            rest = path + strlen(hub[i].from);
+        }
+    }
+    g_auto(GStrv) words = g_strsplit(rest, ".S", -1);
+    g_autofree char *joined = g_strjoinv("/", words);
+    char *name = g_strconcat(prefix, joined, NULL);
+    if (g_str_has_suffix(name, ":0")) {
+        name[strlen(name) - strlen(":0")] = '\0';
+    }
+    return name;
+}
+
 // The name under which an entry is known (transfer full), or NULL for what is no weight: the state
 // of optimizers, counters of steps, values of which there is an average (spec 9.4, 9.5).
 static char *name_of(const struct bundle *bundle, const char *key, bool is_object)
 {
     size_t length = strlen(key);
     if (is_object) {
-        bool value = g_str_has_suffix(key, VALUE);
-        return strstr(key, SLOT) || strcmp(key, OBJECT_GRAPH) == 0
-                   ? NULL
-                   : g_strndup(key, length - (value ? strlen(VALUE) : 0));
+        return name_of_object(key);
     }
     if (g_str_has_suffix(key, SHADOW)) {
         return g_strndup(key, length - strlen(SHADOW));
