@@ -250,7 +250,10 @@ int command_inspect(int argc, char **argv)
         {NULL},
     };
     g_autoptr(GOptionContext) context = cli_context(
-        "FILE", "Tells what is in a weights file (.safetensors, or .pth as PyTorch writes it).",
+        "FILE",
+        "Tells what is in a weights file: .safetensors, .pth as PyTorch writes it, .h5 of Keras, "
+        "or a\n"
+        "TensorFlow checkpoint (its folder, prefix, .index or archive).",
         "Nothing in the file is executed. The exit status is 0 for every file that can be read,\n"
         "also when it holds no known network. The checksum is the CRC-32 of the tensor's values\n"
         "as row-major little-endian float32.\n");

@@ -79,14 +79,15 @@ int command_models(int argc, char **argv)
         {"json", 0, 0, G_OPTION_ARG_NONE, &json, "print one JSON document", NULL},
         {NULL},
     };
-    g_autoptr(GOptionContext) context =
-        cli_context(NULL, "Lists the networks that --model takes, and the weights found for each.",
-                    "For the name d1 these files are tried in each folder: d1.safetensors,\n"
-                    "d1*.safetensors, tf_efficientdet_d1*.safetensors, tf_efficientdet_d1*.pth,\n"
-                    "efficientdet-d1.pth, d1*.pth. More words may follow a name where a * stands;\n"
-                    "d7 never finds d7x. zylo117-d1 finds efficientdet-d1.pth only.\n"
-                    "Any other weights file in the folders is listed under its own name.\n"
-                    "\"effdet fetch NAME\" downloads published weights.\n");
+    g_autoptr(GOptionContext) context = cli_context(
+        NULL, "Lists the networks that --model takes, and the weights found for each.",
+        "For the name d1 these files are tried in each folder: d1.safetensors,\n"
+        "d1*.safetensors, tf_efficientdet_d1*.safetensors, tf_efficientdet_d1*.pth,\n"
+        "efficientdet-d1.pth, d1*.pth, efficientdet-d1.tar.gz or .tgz, and the folder\n"
+        "efficientdet-d1. More words may follow a name where a * stands; d7 never finds\n"
+        "d7x. zylo117-d1 finds efficientdet-d1.pth only, automl-d1 the archive.\n"
+        "Any other weights file in the folders is listed under its own name.\n"
+        "\"effdet fetch NAME\" downloads published weights.\n");
     g_option_context_add_main_entries(context, entries, NULL);
     if (!cli_parse(context, argc, argv)) {
         return EXIT_USAGE;

@@ -8,9 +8,11 @@ void model_options_add(struct model_options *options, GOptionContext *context)
 {
     const GOptionEntry entries[] = {
         {"model", 0, 0, G_OPTION_ARG_FILENAME, &options->model,
-         "network: a name that \"effdet models\" lists, or a weights file (person)", "NAME"},
+         "network: a name that \"effdet models\" lists, or weights: a file, a TensorFlow "
+         "checkpoint (person)",
+         "NAME"},
         {"weights", 0, 0, G_OPTION_ARG_FILENAME, &options->weights,
-         "weights file, or the folder to search for the model's", "FILE"},
+         "weights file or checkpoint, or the folder to search for the model's", "FILE"},
         {"project", 0, 0, G_OPTION_ARG_FILENAME, &options->project,
          "zylo117 project file with labels, anchors, mean and std", "YML"},
         {"labels", 0, 0, G_OPTION_ARG_FILENAME, &options->labels,

@@ -142,6 +142,26 @@ static void test_paths(void)
     }
 }
 
+// The names of objects, of TensorFlow Hub's modules and of a model in a larger checkpoint.
+static void test_object_names(void)
+{
+    static const char *const names[] = {
+        "efficientnet-b0/stem/conv2d/kernel", "fpn_cells/cell_0/fnode0/WSM",
+        "class_net/class-predict/bias",       "box_net/box-predict/depthwise_kernel",
+        "backbone/_stem/_bn/gamma",
+    };
+    g_autoptr(GError) error = NULL;
+    g_autofree char *path = data_path("tf_hub.tgz");
+    struct container *container = container_open(path, &error);
+    g_assert_no_error(error);
+    for (gsize i = 0; i < G_N_ELEMENTS(names); i++) {
+        g_assert_cmpint(container_find(container, names[i]), >=, 0);
+    }
+    g_assert_cmpint(container_count(container), ==, G_N_ELEMENTS(names));
+    g_assert_cmpstr(container_folder(container), ==, "tf_hub");
+    container_close(&container);
+}
+
 static void test_choice(void)
 {
     g_autofree char *folder = weights_folder();
@@ -332,6 +352,7 @@ int main(int argc, char **argv)
         g_build_filename(g_getenv("EFFDET_SOURCE_DIR"), "tests", "data", "containers", NULL);
     g_test_add_func("/bundle/crc", test_crc);
     g_test_add_func("/bundle/paths", test_paths);
+    g_test_add_func("/bundle/object-names", test_object_names);
     g_test_add_func("/bundle/choice", test_choice);
     g_test_add_func("/bundle/archives", test_archives);
     g_test_add_func("/bundle/cuts", test_cuts);
