@@ -6,7 +6,7 @@
 // One separable layer on every level, layer by layer so that the fusion pass can merge the levels.
 // act: ACT_NONE for the prediction.
 static void build_layer(struct builder *builder, const int *inputs, const int *outputs, int middle,
-                        const char *conv, const char *tag, bool bias)
+                        const char *conv, const char *tag, bool bias, bool per_level)
 {
     const struct model *model = builder->model;
     int levels = model_levels(model);
@@ -23,7 +23,11 @@ static void build_layer(struct builder *builder, const int *inputs, const int *o
     for (int l = 0; l < levels; l++) {
         struct node *node = builder_node(builder, OP_POINTWISE, views[l], outputs[l], "%s.pw.P%d",
                                          tag, model->arch.min_level + l);
-        g_snprintf(node->parts[0].weight, NAME_SIZE, "%s.conv_pw.weight", conv);
+        if (per_level) {
+            g_snprintf(node->parts[0].weight, NAME_SIZE, "%s.%d.conv_pw.weight", conv, l);
+        } else {
+            g_snprintf(node->parts[0].weight, NAME_SIZE, "%s.conv_pw.weight", conv);
+        }
         if (bias) {
             g_snprintf(node->parts[0].bias, NAME_SIZE, "%s.conv_pw.bias", conv);
         }
@@ -57,7 +61,8 @@ static int build_head(struct builder *builder, int pyramid, const char *head, co
         for (int l = 0; l < levels; l++) {
             outputs[l] = builder_view(builder, result, l);
         }
-        build_layer(builder, inputs, outputs, middle, conv, layer, predict || arch->redundant_bias);
+        build_layer(builder, inputs, outputs, middle, conv, layer, predict || arch->redundant_bias,
+                    arch->head_per_level && !predict);
         for (int l = 0; l < levels && !predict; l++) {
             struct node *node =
                 graph_node(builder->graph, (int)builder->graph->nodes->len - levels + l);

@@ -20,7 +20,6 @@ enum fpn_layout { FPN_BIFPN, FPN_PAN, FPN_QUFPN };       // spec 4.2, 4.6
 enum fusion { FUSION_SUM, FUSION_FAST, FUSION_SOFTMAX }; // spec 4.4
 enum upsample { UPSAMPLE_NEAREST, UPSAMPLE_BILINEAR };
 enum downsample { DOWNSAMPLE_MAX, DOWNSAMPLE_BILINEAR };
-
 // One stage of MBConv blocks after width and depth scaling (spec 1.4).
 struct stage {
     int repeats, kernel, stride, expand; // stride of the first block
@@ -49,6 +48,7 @@ struct arch {
     double backbone_bn_eps, bn_eps;
     bool redundant_bias;      // convolutions before a BN have a bias as well
     bool head_bn_level_first; // naming of the head BNs in a checkpoint (spec 9.2)
+    bool head_per_level;      // every level has pointwise weights of its own in the heads' repeats
     enum upsample upsample;
     enum downsample downsample;
     bool sqrt_aspects; // native aspect ratios in the square-root form (spec 6.2)

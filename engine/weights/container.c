@@ -148,6 +148,8 @@ static bool find_format(struct container *container, GError **error)
         container->format = &container_bundle_archive;
     } else if (size >= 4 && (memcmp(head, "PK\3\4", 4) == 0 || memcmp(head, "PK\5\6", 4) == 0)) {
         container->format = &container_torch_zip;
+    } else if (size >= 8 && memcmp(head + 4, "TFL3", 4) == 0) {
+        container->format = &container_tflite;
     } else if (size >= 2 && head[0] == 0x80 && head[1] >= 2 && head[1] <= 5) { // PROTO
         container->format = &container_torch_legacy;
     } else if (size > 8 && head[8] == '{') { // after the length of the header
@@ -199,6 +201,7 @@ void container_close(struct container **container_pointer)
         g_free(tensor);
     }
     g_ptr_array_unref(container->tensors);
+    g_free(container->unknown);
     g_free(container->path);
     g_clear_pointer(container_pointer, g_free);
 }
@@ -313,6 +316,11 @@ int container_find(const struct container *container, const char *name)
     return (int)GPOINTER_TO_UINT(g_hash_table_lookup(container->by_name, name)) - 1;
 }
 
+const char *container_unknown(const struct container *container)
+{
+    return container->unknown;
+}
+
 GHashTable *container_metadata(const struct container *container)
 {
     return container->metadata;
@@ -329,7 +337,7 @@ GHashTable *container_metadata(const struct container *container)
         swap(loaded);                                                                              \
     })
 
-static float load_float(enum dtype dtype, const uint8_t *bytes)
+float container_load_float(enum dtype dtype, const uint8_t *bytes)
 {
     uint32_t bits;
     uint64_t wide_bits;
@@ -397,7 +405,7 @@ static bool read_contiguous(struct container *container, const struct stored_ten
         size_t part = MIN(left, CHUNK_BYTES / size);
         ok = container->format->read(container, tensor, position, chunk, part * size, error);
         for (size_t i = 0; ok && i < part; i++) {
-            *dst++ = load_float(tensor->info.dtype, chunk + i * size);
+            *dst++ = container_load_float(tensor->info.dtype, chunk + i * size);
         }
         position += part * size;
         left -= part;
@@ -428,7 +436,7 @@ static bool read_strided(struct container *container, const struct stored_tensor
     int64_t index[MAX_RANK] = {0};
     uint64_t position = 0;
     for (int64_t element = 0; ok && element < info->elements; element++) {
-        dst[element] = load_float(info->dtype, bytes + position * size);
+        dst[element] = container_load_float(info->dtype, bytes + position * size);
         for (int axis = info->rank - 1; axis >= 0; axis--) {
             position += (uint64_t)tensor->stride[axis];
             if (++index[axis] < info->shape[axis]) {
@@ -449,8 +457,10 @@ bool container_read(struct container *container, int index, float *dst, GError *
         return true;
     }
     GError *cause = NULL;
-    bool ok = is_contiguous(tensor) ? read_contiguous(container, tensor, dst, &cause)
-                                    : read_strided(container, tensor, dst, &cause);
+    bool ok = container->format->read_values
+                  ? container->format->read_values(container, tensor, dst, &cause)
+              : is_contiguous(tensor) ? read_contiguous(container, tensor, dst, &cause)
+                                      : read_strided(container, tensor, dst, &cause);
     if (!ok) {
         finish_error(container->path, &cause);
         g_propagate_error(error, cause);

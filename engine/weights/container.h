@@ -44,7 +44,7 @@ struct container *container_open(const char *path, GError **error) WARN_UNUSED;
 void container_close(struct container **container);
 
 const char *container_path(const struct container *container);
-// "safetensors", "torch-zip", "torch-legacy", "tensorflow", "tensorflow-archive", "hdf5"
+// "safetensors", "torch-zip", "torch-legacy", "tensorflow", "tensorflow-archive", "hdf5", "tflite"
 const char *container_format(const struct container *container);
 // Name of the folder, on the disk or in the archive, in which a checkpoint of several files lies;
 // it often says more than the files' names. NULL for single files.
@@ -52,6 +52,8 @@ const char *container_folder(const struct container *container);
 int container_count(const struct container *container);
 const struct tensor_info *container_tensor(const struct container *container, int index);
 int container_find(const struct container *container, const char *name); // index or -1
+// Why a file that describes a whole network holds none that is known, or NULL.
+const char *container_unknown(const struct container *container);
 // String metadata of the file (safetensors "__metadata__"), or NULL. Owned by the container.
 GHashTable *container_metadata(const struct container *container);
 // Reads a tensor as float32, row-major, `elements` of them into dst. Integers convert; int64

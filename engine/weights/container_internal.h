@@ -28,9 +28,14 @@ struct container_format {
     bool (*read)(struct container *container, const struct stored_tensor *tensor, uint64_t offset,
                  void *dst, size_t size, GError **error);
     void (*close)(struct container *container);
+    // NULL, or instead of read where elements are no plain numbers of the tensor's type: all of
+    // them as floats.
+    bool (*read_values)(struct container *container, const struct stored_tensor *tensor, float *dst,
+                        GError **error);
 };
 extern const struct container_format container_safetensors, container_torch_zip,
-    container_torch_legacy, container_bundle, container_bundle_archive, container_hdf5;
+    container_torch_legacy, container_bundle, container_bundle_archive, container_hdf5,
+    container_tflite;
 
 struct container {
     char *path;
@@ -42,6 +47,7 @@ struct container {
     GPtrArray *tensors;  // struct stored_tensor, owned
     GHashTable *by_name; // name (owned by the tensor) -> index + 1
     GHashTable *metadata;
+    char *unknown;        // why a file of this format holds no network that is known, or NULL
     uint64_t dense_bytes; // of all tensors as float32
 };
 
@@ -50,6 +56,7 @@ struct container {
     g_set_error(error, EFFDET_ERROR, EFFDET_ERROR_UNSUPPORTED, __VA_ARGS__)
 
 size_t dtype_size(enum dtype dtype); // bytes of one element
+float container_load_float(enum dtype dtype, const uint8_t *bytes); // one element, unaligned
 
 // Exactly `size` bytes at `offset` of the file, else an error that says where the file ended.
 bool container_pread(const struct container *container, uint64_t offset, void *dst, size_t size,

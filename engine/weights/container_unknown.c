@@ -6,9 +6,6 @@
 
 #include <string.h>
 
-#define TENSORFLOW_ADVICE                                                                          \
-    "is not supported by this version; convert the weights to PyTorch or safetensors"
-
 static bool starts_with(const uint8_t *head, size_t size, const char *text)
 {
     return size >= strlen(text) && g_ascii_strncasecmp((const char *)head, text, strlen(text)) == 0;
@@ -19,7 +16,7 @@ static bool refuse_tensorflow(const struct container *container, const uint8_t *
 {
     if ((size >= 8 && memcmp(head + 4, "TFL", 3) == 0) ||
         g_str_has_suffix(container->path, ".tflite")) {
-        unsupported(error, "TensorFlow Lite " TENSORFLOW_ADVICE);
+        bad_file(error, "is no TensorFlow Lite file of version 3 (\"TFL3\"), or is damaged");
     } else if (starts_with(head, size, "model_checkpoint_path:")) {
         bad_file(error, "says which checkpoint of its folder is the newest: name the folder");
     } else {
@@ -46,8 +43,9 @@ void container_refuse_unknown(const struct container *container, const uint8_t *
     } else if (starts_with(head, size, "version https://git-lfs")) {
         bad_file(error, "is a Git LFS pointer, not the weights file itself: run \"git lfs pull\"");
     } else {
-        bad_file(error, "is no weights file of a known format (safetensors, PyTorch .pth, "
-                        "TensorFlow checkpoint, Keras .h5), or is cut off or damaged");
+        bad_file(error,
+                 "is no weights file of a known format (safetensors, PyTorch .pth, "
+                 "TensorFlow checkpoint, TensorFlow Lite, Keras .h5), or is cut off or damaged");
     }
 }
 

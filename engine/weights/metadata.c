@@ -261,6 +261,7 @@ static void read_processing(struct reader *reader, struct model *model)
     read_choice(reader, "nms", nms, 2, &kind);
     read_choice(reader, "nms_classes", nms_classes, 2, &agnostic);
     read_number(reader, "nms_iou", 0.0, 1.0, &model->post.nms_iou);
+    read_int(reader, "max_detections", 0, 1 << 20, &model->post.max_detections);
     read_number(reader, "suggested_score_threshold", 0.0, 1.0, &model->suggested_score_threshold);
     if (filter != (int)model->pre.filter) {
         model->pre.filter = (enum resize_filter)filter;

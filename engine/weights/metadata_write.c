@@ -115,6 +115,7 @@ GHashTable *metadata_describe(const struct model *model)
     put_text(table, "nms", post->nms == NMS_HARD ? "hard" : "gaussian");
     put_text(table, "nms_classes", post->nms_agnostic ? "agnostic" : "aware");
     put_number(table, "nms_iou", post->nms_iou);
+    put_number(table, "max_detections", post->max_detections);
     put_number(table, "suggested_score_threshold", model->suggested_score_threshold);
     if (model->license) {
         put_text(table, "license", model->license);

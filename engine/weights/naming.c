@@ -167,6 +167,13 @@ static bool name_all(struct names *names, const struct container *container, GEr
 struct names *names_new(const struct container *container, GError **error)
 {
     enum naming naming = naming_detect(container);
+    if (naming == NAMING_NONE && container_unknown(container)) {
+        g_set_error(error, EFFDET_ERROR, EFFDET_ERROR_UNSUPPORTED,
+                    "%s: wanted the graph of an EfficientDet-Lite, but %s; give the file that its "
+                    "exporter writes, or the checkpoint that it came from",
+                    container_path(container), container_unknown(container));
+        return NULL;
+    }
     if (naming == NAMING_NONE) {
         g_set_error(
             error, EFFDET_ERROR, EFFDET_ERROR_UNSUPPORTED,

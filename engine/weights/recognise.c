@@ -94,6 +94,7 @@ static struct arch merge(const struct arch *base, const struct arch *found)
     arch.fusion = found->fusion;
     arch.quad_fusion = found->quad_fusion;
     arch.head_bn_level_first = found->head_bn_level_first;
+    arch.head_per_level = found->head_per_level;
     if (base->redundant_bias && !found->redundant_bias) { // rwightman's own habits (spec 1.9)
         arch.backbone_pad = arch.pad = PAD_SYMMETRIC;
         arch.backbone_bn_eps = 1e-5;

@@ -14,7 +14,7 @@
 struct counts {
     int blocks[MAX_STAGES]; // repeats of each stage
     int cells, nodes, repeats, levels;
-    bool squeeze, bias;
+    bool squeeze, bias, per_level;
     bool edges[MAX_FPN_NODES]; // nodes with edge weights
     bool dense;                // nodes with 3x3 dense convolutions
     bool wild;                 // an index beyond any network
@@ -51,6 +51,7 @@ static void count_name(struct counts *counts, const char *name)
         }
     } else if (sscanf(name, "class_net.conv_rep.%d.", &a) == 1) {
         reach(counts, &counts->repeats, a, MAX_COUNT);
+        counts->per_level = counts->per_level || sscanf(name, "class_net.conv_rep.%*d.%d.", &b) == 1;
     } else if (sscanf(name, "class_net.bn_rep.%d.%d.", &a, &b) == 2) {
         reach(counts, &counts->levels, b, MAX_COUNT);
     }
@@ -179,6 +180,7 @@ bool structure_read(const struct container *container, const struct names *names
     arch->max_level = MIN_LEVEL + counts.levels - 1;
     arch->redundant_bias = counts.bias;
     arch->head_bn_level_first = names->head_bn_level_first;
+    arch->head_per_level = counts.per_level;
     arch->fpn_channels =
         median(outputs_of(container, names, "class_net.predict.conv_dw.weight"),
                outputs_of(container, names, "box_net.predict.conv_dw.weight"),
