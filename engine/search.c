@@ -310,8 +310,8 @@ static const struct arch *find_arch(const char *name)
 
 static bool looks_like_path(const char *model)
 {
-    static const char *const suffixes[] = {".safetensors", ".pth",    ".pt",  ".index",
-                                           ".tar",         ".tar.gz", ".tgz", ".h5"};
+    static const char *const suffixes[] = {".safetensors", ".pth", ".pt", ".index", ".tar",
+                                           ".tar.gz",      ".tgz", ".h5", ".tflite"};
     bool path = strchr(model, '/');
     for (gsize i = 0; i < G_N_ELEMENTS(suffixes); i++) {
         path = path || g_str_has_suffix(model, suffixes[i]);
@@ -368,6 +368,7 @@ static char *search_name(const char *name, bool known, GPtrArray *paths, GError 
         g_autoptr(GArray) exact = patterns_new();
         add_pattern(exact, g_strdup(name), ".safetensors", false);
         add_pattern(exact, g_strdup(name), ".pth", false);
+        add_pattern(exact, g_strdup(name), ".tflite", false);
         path = find_file(folders, exact);
     }
     if (!path) {
@@ -442,7 +443,9 @@ static void add_model(GPtrArray *models, const char *name, const struct arch *ar
 static void add_file(GPtrArray *models, GHashTable *seen, const struct folder *folder,
                      const char *file)
 {
-    const char *suffix = g_str_has_suffix(file, ".pth") ? ".pth" : ".safetensors";
+    const char *suffix = g_str_has_suffix(file, ".pth")      ? ".pth"
+                         : g_str_has_suffix(file, ".tflite") ? ".tflite"
+                                                             : ".safetensors";
     g_autofree char *path = g_build_filename(folder->path, file, NULL);
     if (!g_str_has_suffix(file, suffix) || !g_file_test(path, G_FILE_TEST_IS_REGULAR)) {
         return;

@@ -19,7 +19,7 @@ struct report {
     bool known;           // the model is filled
     GError *reason;       // why it is not
     GArray *tensors;      // struct contents of each tensor; NULL without --tensors
-    int64_t n_parameters; // elements of all tensors of floating-point type
+    int64_t n_parameters; // elements of all tensors but counters
 };
 
 struct contents {
@@ -90,7 +90,7 @@ static bool report_open(struct report *report, const char *path, bool tensors, G
     report->known = recognise_model(report->container, &options, &report->model, &report->reason);
     for (int i = 0; i < container_count(report->container); i++) {
         const struct tensor_info *info = container_tensor(report->container, i);
-        if (info->dtype <= DTYPE_F64) {
+        if (info->dtype != DTYPE_I64 && info->dtype != DTYPE_BOOL) { // counters, masks
             report->n_parameters += info->elements;
         }
     }
@@ -251,9 +251,9 @@ int command_inspect(int argc, char **argv)
     };
     g_autoptr(GOptionContext) context = cli_context(
         "FILE",
-        "Tells what is in a weights file: .safetensors, .pth as PyTorch writes it, .h5 of Keras, "
-        "or a\n"
-        "TensorFlow checkpoint (its folder, prefix, .index or archive).",
+        "Tells what is in a weights file: .safetensors, .pth as PyTorch writes it, .tflite, .h5 "
+        "of\n"
+        "Keras, or a TensorFlow checkpoint (its folder, prefix, .index or archive).",
         "Nothing in the file is executed. The exit status is 0 for every file that can be read,\n"
         "also when it holds no known network. The checksum is the CRC-32 of the tensor's values\n"
         "as row-major little-endian float32.\n");

@@ -20,6 +20,7 @@ struct test_case {
     bool change_fpn; // layout and fusion replace the architecture's own
     bool slow;
     bool expand; // also with expansions fused: in networks that differ by them
+    bool per_level; // heads with weights of their own on every level
     bool narrow; // has 50 million weights: races and sanitizers see its levels on D0's channels
 };
 
@@ -44,6 +45,7 @@ static const struct test_case cases[] = {
      .fusion = FUSION_SUM, .change_fpn = true},
     {"tf_efficientdet_d7x", 64, 96, 1.2, 1, 3, 3, .expand = true, .narrow = true},
     {"efficientdet_d1", 65, 97, 1.3, 1.3, 3, 2, .pool = POOL_PAD_ZERO},
+    {"tf_efficientdet_lite0", 65, 80, 1, 1, 2, 3, .per_level = true},
 };
 
 struct outputs {
@@ -69,6 +71,7 @@ static struct checkpoint *open_case(const struct test_case *test, struct model *
         arch.backbone = small->backbone;
         arch.fpn_channels = small->fpn_channels;
     }
+    arch.head_per_level = test->per_level;
     if (test->change_fpn) {
         arch.layout = test->layout;
         arch.fusion = arch.quad_fusion = test->fusion;

@@ -49,6 +49,10 @@ static void test_native(void)
         struct model model;
         model_init(&model, &table[i], 90);
         compare_wanted(&model);
+        model.arch.head_per_level = true;
+        if (g_str_equal(table[i].name, "tf_efficientdet_lite0")) {
+            compare_wanted(&model);
+        }
         model_finish(&model);
     }
 }

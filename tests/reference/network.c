@@ -51,12 +51,19 @@ static float *vector(struct ref_network *net, const char *prefix, const char *su
     return weights(net, prefix, suffix, 1, n, 0, 0, 0);
 }
 
+// The bias may be of another name than the weights.
+static void pointwise_of(struct ref_network *net, struct ref_tensor *x, const char *weight_prefix,
+                         const char *bias_prefix, int outputs)
+{
+    g_autofree float *weight = weights(net, weight_prefix, ".weight", 4, outputs, x->c, 1, 1);
+    g_autofree float *bias = bias_prefix ? vector(net, bias_prefix, ".bias", outputs) : NULL;
+    replace(x, ref_pointwise(x, weight, bias, outputs));
+}
+
 static void pointwise(struct ref_network *net, struct ref_tensor *x, const char *prefix,
                       int outputs, bool with_bias)
 {
-    g_autofree float *weight = weights(net, prefix, ".weight", 4, outputs, x->c, 1, 1);
-    g_autofree float *bias = with_bias ? vector(net, prefix, ".bias", outputs) : NULL;
-    replace(x, ref_pointwise(x, weight, bias, outputs));
+    pointwise_of(net, x, prefix, with_bias ? prefix : NULL, outputs);
 }
 
 static void depthwise(struct ref_network *net, struct ref_tensor *x, const char *prefix, int kernel,
@@ -289,8 +296,10 @@ static void head(struct ref_network *net, const struct feature *levels, const ch
             g_autofree char *dw = g_strdup_printf("%s.conv_rep.%d.conv_dw", head_name, r);
             g_autofree char *pw = g_strdup_printf("%s.conv_rep.%d.conv_pw", head_name, r);
             g_autofree char *bn = g_strdup_printf("%s.bn_rep.%d.%d.bn", head_name, r, l);
+            g_autofree char *own = g_strdup_printf("%s.conv_rep.%d.%d.conv_pw", head_name, r, l);
             depthwise(net, &x, dw, 3, 1, arch->pad);
-            pointwise(net, &x, pw, arch->fpn_channels, arch->redundant_bias);
+            pointwise_of(net, &x, arch->head_per_level ? own : pw,
+                         arch->redundant_bias ? pw : NULL, arch->fpn_channels);
             batch_norm(net, &x, bn, arch->bn_eps);
             ref_activation(&x, arch->head_act);
         }

@@ -160,6 +160,51 @@ static void test_convert(struct fixture *fixture, gconstpointer data)
     }
 }
 
+// Labels and normalisation of TFLite Metadata.
+static void test_about(struct fixture *fixture, gconstpointer data)
+{
+    static const struct {
+        struct tflite_about about;
+        bool byte_input;
+        const char *labels[3];
+        double mean, std;
+    } files[] = {
+        {{"a cat\r\ndog\n???\n", .level = 0}, false, {"a cat", "dog", ""}, 127, 128},
+        {{"???\na\nb\nc", .level = 1, .deflated = true, .mean = 127.5f, .std = 127.5f},
+         false,
+         {"a", "b", "c"},
+         127.5,
+         127.5},
+        {{"background\nx\n\ny\n", .level = 2, .mean = 1.0f, .std = 2.0f},
+         true,
+         {"x", "", "y"},
+         127,
+         128},
+        {{"one\ntwo\n", .level = 0, .mean = 0.0f, .std = 255.0f}, false, {"", "", ""}, 0, 255},
+        {{NULL, .mean = 3.0f, .std = 5.0f}, false, {"", "", ""}, 3, 5},
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(files); i++) {
+        const struct tflite_options options = {.about = &files[i].about,
+                                               .byte_input = files[i].byte_input};
+        struct checkpoint *source = source_of("lite0", 3, 80, 80);
+        write_file(source, &options, fixture->path);
+        if (files[i].about.std == 255.0f) {
+            g_test_expect_message("effdet", G_LOG_LEVEL_WARNING, "*2 lines for 3 classes*");
+        }
+        struct checkpoint *found = open_file(fixture->path, NULL);
+        g_test_assert_expected_messages();
+        const struct model *model = checkpoint_model(found);
+        for (int c = 0; c < 3; c++) {
+            g_assert_cmpstr(model->labels[c], ==, files[i].labels[c]);
+            g_assert_cmpfloat(model->pre.mean[c], ==, files[i].mean);
+            g_assert_cmpfloat(model->pre.std[c], ==, files[i].std);
+        }
+        g_assert_cmpstr(model->license, ==, "CC0-1.0");
+        checkpoint_close(&found);
+        checkpoint_close(&source);
+    }
+}
+
 static void expect_cause(const char *path, const char *cause)
 {
     g_autoptr(GError) error = NULL;
@@ -199,6 +244,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     ADD_WITH_FIXTURE("/tflite/layers", "tf_efficientdet_lite0", test_layers);
     ADD_WITH_FIXTURE("/tflite/convert", "tf_efficientdet_lite0", test_convert);
+    ADD_WITH_FIXTURE("/tflite/about", "tf_efficientdet_lite0", test_about);
     ADD_WITH_FIXTURE("/tflite/other-graphs", "tf_efficientdet_lite0", test_other_graphs);
     return g_test_run();
 }

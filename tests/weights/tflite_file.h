@@ -7,7 +7,15 @@
 #include "weights/checkpoint.h"
 
 enum tflite_precision { TFLITE_SINGLE, TFLITE_HALF, TFLITE_BYTES };
+// TFLite Metadata: labels in an archive behind the file, and normalisation.
+struct tflite_about {
+    const char *labels; // text of the label file, or NULL
+    bool deflated;
+    int level;       // what the list belongs to: 0 an output, 1 the graph, 2 the model
+    float mean, std; // std 0: none
+};
 struct tflite_options {
+    const struct tflite_about *about; // or NULL
     enum tflite_precision precision;
     bool detection;   // ends in TFLite_Detection_PostProcess
     bool pairs;       // anchors of aspect ratios 1.4 and 0.7
@@ -37,11 +45,6 @@ void fbw_link(GByteArray *bytes, uint32_t slot, uint32_t target);
 uint32_t fbw_vector(GByteArray *bytes, uint32_t count, uint32_t element_bytes, const void *data);
 // A FlexBuffer map of floats; keys in order.
 GByteArray *flex_map(const char *const *keys, const float *values, int n);
-// Puts TFLite Metadata into a file: labels in an archive behind it (NULL: none; deflated or stored),
-// and normalisation (std 0: none).
-struct tflite_about {
-    const char *labels;
-    bool deflated;
-    float mean, std;
-};
-void tflite_add_about(GByteArray *file, const struct tflite_about *about);
+// tflite_about.c: the buffer of metadata, and the archive behind `file`.
+GByteArray *about_bytes(const struct tflite_about *about);
+void about_append(GByteArray *file, const struct tflite_about *about);

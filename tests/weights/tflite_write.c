@@ -3,7 +3,6 @@
 // Operators and tensors as the bytes of a TensorFlow Lite file, and the metadata behind them.
 #include "tflite_writer.h"
 
-#include <gio/gio.h>
 #include <string.h>
 
 static const int codes[] = {ADD,   CONCAT,  CONV,   DEPTHWISE, DEQUANTIZE, LOGISTIC, POOL,
@@ -127,11 +126,16 @@ static uint32_t buffer_of(const struct writer *writer, uint32_t tensor)
 static void put_buffers(const struct writer *writer, GByteArray *bytes, uint32_t slot)
 {
     static const uint8_t sizes[1] = {4};
-    uint32_t n = writer->tensors->len, first = put_tables(bytes, slot, n + 1);
-    for (uint32_t i = 0; i <= n; i++) {
+    const struct tflite_about *about = writer->options->about;
+    g_autoptr(GByteArray) metadata = about ? about_bytes(about) : g_byte_array_new();
+    g_autoptr(GBytes) last = g_bytes_new(metadata->data, metadata->len);
+    uint32_t n = writer->tensors->len, first = put_tables(bytes, slot, n + 2);
+    for (uint32_t i = 0; i <= n + 1; i++) {
         uint32_t tensor = writer->options->shuffled ? n - i : i - 1, position;
-        GBytes *data =
-            i > 0 ? g_array_index(writer->tensors, struct tensor, tensor).data : NULL;
+        GBytes *data = i == 0   ? NULL
+                       : i <= n ? g_array_index(writer->tensors, struct tensor, tensor).data
+                       : about  ? last
+                                : NULL;
         struct fbw_table buffer = fbw_table(bytes, sizes, data ? 1 : 0, &position);
         fbw_link(bytes, first + 4 * i, position);
         if (data) {
@@ -151,7 +155,16 @@ GByteArray *writer_bytes(const struct writer *writer, int input)
     struct fbw_table model = fbw_table(bytes, sizes, 7, &position);
     fbw_link(bytes, 0, position);
     fbw_set(bytes, model.slot[0], &version, 4);
-    fbw_link(bytes, model.slot[6], fbw_vector(bytes, 0, 4, NULL));
+    if (writer->options->about) {
+        static const uint8_t entry_sizes[2] = {4, 4};
+        uint32_t slot = put_tables(bytes, model.slot[6], 1), buffer = writer->tensors->len + 1;
+        struct fbw_table entry = fbw_table(bytes, entry_sizes, 2, &position);
+        fbw_link(bytes, slot, position);
+        fbw_link(bytes, entry.slot[0], put_text(bytes, "TFLITE_METADATA"));
+        fbw_set(bytes, entry.slot[1], &buffer, 4);
+    } else {
+        fbw_link(bytes, model.slot[6], fbw_vector(bytes, 0, 4, NULL));
+    }
     put_codes(bytes, model.slot[1]);
     uint32_t graph_slot = put_tables(bytes, model.slot[2], 1);
     struct fbw_table graph = fbw_table(bytes, graph_sizes, 4, &position);
@@ -169,5 +182,8 @@ GByteArray *writer_bytes(const struct writer *writer, int input)
                       &g_array_index(writer->operations, struct operation, i));
     }
     put_buffers(writer, bytes, model.slot[4]);
+    if (writer->options->about) {
+        about_append(bytes, writer->options->about);
+    }
     return bytes;
 }
