@@ -8,11 +8,16 @@
 #include "weights/tflite_match.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define MAX_SHARED_ERROR 4.8e-7 // relative: 2^-21, four roundings of a float
 #define MAX_STEPS 8             // from a head's last convolution to where its kind shows
 
+#define MAX_OUTPUTS 32
+#define MAX_NAME_BYTES 128
+
+enum { MODEL_SIGNATURES = 7, SIGNATURE_OUTPUTS = 1, MAP_NAME = 0, MAP_TENSOR = 1, GRAPH_OUTPUTS = 2 };
 enum head_kind { HEAD_UNKNOWN, HEAD_CLASS, HEAD_BOX };
 enum { DETECTION_BOXES, DETECTION_SCORES, DETECTION_ANCHORS };
 
@@ -81,8 +86,41 @@ static bool follow_chain(struct follow *follow, int op, struct chain *chain)
     return chain->n > 1 || tflite_other(follow, "a head has no layers");
 }
 
+// The number that a head's output has among the file's: of its name in a signature, "output_3", or
+// else of the tensor, "StatefulPartitionedCall:3". -1: none.
+static int output_number(const struct follow *follow, int tensor)
+{
+    struct tflite *tflite = follow->tflite;
+    struct fb_vector signatures = fb_vector(&tflite->model, MODEL_SIGNATURES, 4);
+    struct fb_vector outputs = fb_vector(&tflite->graph, GRAPH_OUTPUTS, 4);
+    g_autofree char *name = NULL;
+    for (uint32_t s = 0; s < signatures.count && s < MAX_OUTPUTS; s++) {
+        struct fb_table signature = fb_vector_table(&signatures, s);
+        struct fb_vector maps = fb_vector(&signature, SIGNATURE_OUTPUTS, 4);
+        for (uint32_t i = 0; i < maps.count && i < MAX_OUTPUTS && !name; i++) {
+            struct fb_table map = fb_vector_table(&maps, i);
+            int32_t index = fb_i32(&map, MAP_TENSOR, 0);
+            if (index >= 0 && index < tflite->n_tensors && tflite->tensors[index].root == tensor) {
+                name = fb_text(&map, MAP_NAME, MAX_NAME_BYTES);
+            }
+        }
+    }
+    for (uint32_t i = 0; i < outputs.count && i < MAX_OUTPUTS && !name; i++) {
+        int32_t index = fb_vector_i32(&outputs, i);
+        if (index >= 0 && index < tflite->n_tensors && tflite->tensors[index].root == tensor) {
+            name = fb_text(&tflite->tensors[index].table, TFLITE_TENSOR_NAME, MAX_NAME_BYTES);
+        }
+    }
+    size_t digits = name ? strlen(name) : 0;
+    while (digits > 0 && g_ascii_isdigit(name[digits - 1])) {
+        digits--;
+    }
+    return name && name[digits] && strlen(name + digits) < 6 ? atoi(name + digits) : -1;
+}
+
 // Which of two heads has the classes. What nothing in the graph shows, the number of boxes does:
-// nine to a cell; with four classes the two are alike, and exporters make the class head first.
+// nine to a cell. With four classes the two are alike; exporters number the outputs of the class
+// head first, and their operators in any order.
 static bool classes_first(struct follow *follow, const struct chain *a, const struct chain *b,
                           bool *first)
 {
@@ -91,11 +129,16 @@ static bool classes_first(struct follow *follow, const struct chain *a, const st
     enum { BOXES = 36 };
     if (a->kind != b->kind) {
         *first = a->kind == HEAD_CLASS || b->kind == HEAD_BOX;
-    } else if (left->outputs == BOXES && right->outputs == BOXES) {
-        *first = a->layers[0].depthwise.op < b->layers[0].depthwise.op;
-    } else if (left->outputs == BOXES || right->outputs == BOXES) {
+        return true;
+    }
+    if ((left->outputs == BOXES) != (right->outputs == BOXES)) {
         *first = right->outputs == BOXES;
-    } else {
+        return true;
+    }
+    int left_number = output_number(follow, left->output);
+    int right_number = output_number(follow, right->output);
+    *first = left_number < right_number;
+    if (left_number < 0 || right_number < 0 || left_number == right_number) {
         return tflite_other(follow,
                             "nothing shows which of its heads of %d and %d channels has the boxes",
                             left->outputs, right->outputs);

@@ -88,6 +88,7 @@ struct file_case {
 static const struct file_case cases[] = {
     {"lite0", 3, 72, 72, {.detection = true}},
     {"lite0", 4, 96, 80, {.turned = true, .shuffled = true}},
+    {"lite0", 4, 80, 80, {.precision = TFLITE_BYTES, .shuffled = true, .signature = true}},
     {"lite1", 1, 65, 97, {.precision = TFLITE_HALF, .detection = true, .turned = true}},
     {"lite0", 2, 80, 80, {.precision = TFLITE_BYTES, .detection = true, .byte_input = true}},
     {"lite3x", 2, 128, 128, {.detection = true, .pairs = true, .half_pixels = true}},

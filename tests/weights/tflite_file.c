@@ -320,6 +320,22 @@ static void add_detection(struct writer *writer)
     memcpy(op->outputs, outputs, sizeof outputs);
 }
 
+static void list_outputs(struct writer *writer, int pyramid)
+{
+    for (int l = 0; l < graph_value(writer->graph, pyramid)->n_levels; l++) {
+        int map = GPOINTER_TO_INT(
+            g_hash_table_lookup(writer->of_value, GINT_TO_POINTER(pyramid * 8 + l)));
+        int output = map - 1;
+        if (writer->options->precision == TFLITE_BYTES) {
+            const struct tensor *bytes = tensor_at(writer, output);
+            const int32_t shape[4] = {1, bytes->shape[1], bytes->shape[2], bytes->shape[3]};
+            output = add_tensor(writer, F32, 4, shape, NULL);
+            add_operation(writer, DEQUANTIZE, map - 1, output);
+        }
+        g_array_append_val(writer->outputs, output);
+    }
+}
+
 GByteArray *tflite_file_of(struct checkpoint *checkpoint, const struct tflite_options *options)
 {
     struct graph *graph = graph_new(checkpoint_model(checkpoint));
@@ -329,6 +345,7 @@ GByteArray *tflite_file_of(struct checkpoint *checkpoint, const struct tflite_op
         .graph = graph,
         .tensors = g_array_new(FALSE, TRUE, sizeof(struct tensor)),
         .operations = g_array_new(FALSE, TRUE, sizeof(struct operation)),
+        .outputs = g_array_new(FALSE, FALSE, sizeof(int)),
         .of_value = g_hash_table_new(NULL, NULL),
     };
     int map = tensor_of(&writer, graph->input);
@@ -342,11 +359,19 @@ GByteArray *tflite_file_of(struct checkpoint *checkpoint, const struct tflite_op
         tensor_at(&writer, input)->zero = 127;
         add_operation(&writer, QUANTIZE, input, map);
     }
-    for (guint i = 0; i < graph->nodes->len; i++) {
-        add_node(&writer, graph_node(graph, (int)i));
+    for (int pass = 0; pass < 2; pass++) { // converters run either head first
+        for (guint i = 0; i < graph->nodes->len; i++) {
+            bool late = options->shuffled && g_str_has_prefix(graph_node(graph, (int)i)->name, "class");
+            if (late == (pass == 1)) {
+                add_node(&writer, graph_node(graph, (int)i));
+            }
+        }
     }
     if (options->detection) {
         add_detection(&writer);
+    } else {
+        list_outputs(&writer, graph->classes);
+        list_outputs(&writer, graph->boxes);
     }
     GByteArray *bytes = writer_bytes(&writer, input);
     for (guint i = 0; i < writer.tensors->len; i++) {
@@ -355,6 +380,7 @@ GByteArray *tflite_file_of(struct checkpoint *checkpoint, const struct tflite_op
     }
     g_array_unref(writer.tensors);
     g_array_unref(writer.operations);
+    g_array_unref(writer.outputs);
     g_hash_table_unref(writer.of_value);
     graph_free(&graph);
     return bytes;

@@ -20,7 +20,8 @@ struct tflite_options {
     bool detection;   // ends in TFLite_Detection_PostProcess
     bool pairs;       // anchors of aspect ratios 1.4 and 0.7
     bool turned;      // operands of sums the other way round, activations as operators
-    bool shuffled;    // constants in reverse order
+    bool shuffled;    // constants in reverse order, the box head first
+    bool signature;   // names its outputs in a signature, not by their tensors
     bool half_pixels; // resizes with half-pixel centres
     bool valid;       // convolutions pad as VALID
     bool scaled;      // the detection operator has factors

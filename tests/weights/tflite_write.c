@@ -21,7 +21,7 @@ static uint32_t put_tables(GByteArray *bytes, uint32_t slot, uint32_t count)
 }
 
 static void put_tensor(GByteArray *bytes, uint32_t slot, const struct tensor *tensor,
-                       uint32_t buffer)
+                       uint32_t buffer, const char *name)
 {
     static const uint8_t sizes[5] = {4, 1, 4, 4, 4}, quantized[7] = {0, 0, 4, 4, 0, 0, 4};
     uint32_t position;
@@ -31,7 +31,7 @@ static void put_tensor(GByteArray *bytes, uint32_t slot, const struct tensor *te
     fbw_set(bytes, table.slot[1], &type, 1);
     fbw_set(bytes, table.slot[2], &buffer, 4);
     fbw_link(bytes, table.slot[0], fbw_vector(bytes, (uint32_t)tensor->rank, 4, tensor->shape));
-    fbw_link(bytes, table.slot[3], put_text(bytes, "the same name")); // names mean nothing
+    fbw_link(bytes, table.slot[3], put_text(bytes, name));
     if (tensor->n_scales) {
         uint32_t n = (uint32_t)tensor->n_scales;
         struct fbw_table scales = fbw_table(bytes, quantized, 7, &position);
@@ -146,13 +146,44 @@ static void put_buffers(const struct writer *writer, GByteArray *bytes, uint32_t
     }
 }
 
+// Only the names of outputs mean anything, and these only where there is no signature.
+static char *name_of(const struct writer *writer, int tensor)
+{
+    for (guint i = 0; i < writer->outputs->len && !writer->options->signature; i++) {
+        if (g_array_index(writer->outputs, int, i) == tensor) {
+            return g_strdup_printf("StatefulPartitionedCall:%u", i);
+        }
+    }
+    return g_strdup("the same name:3");
+}
+
+static void put_signature(const struct writer *writer, GByteArray *bytes, uint32_t slot)
+{
+    static const uint8_t sizes[5] = {0, 4, 4, 0, 4}, map_sizes[2] = {4, 4};
+    uint32_t position, first = put_tables(bytes, slot, writer->options->signature ? 1 : 0);
+    if (!writer->options->signature) {
+        return;
+    }
+    struct fbw_table signature = fbw_table(bytes, sizes, 5, &position);
+    fbw_link(bytes, first, position);
+    fbw_link(bytes, signature.slot[2], put_text(bytes, "predict"));
+    first = put_tables(bytes, signature.slot[1], writer->outputs->len);
+    for (guint i = 0; i < writer->outputs->len; i++) {
+        g_autofree char *name = g_strdup_printf("output_%u", i);
+        struct fbw_table map = fbw_table(bytes, map_sizes, 2, &position);
+        fbw_link(bytes, first + 4 * i, position);
+        fbw_link(bytes, map.slot[0], put_text(bytes, name));
+        fbw_set(bytes, map.slot[1], &g_array_index(writer->outputs, int, i), 4);
+    }
+}
+
 GByteArray *writer_bytes(const struct writer *writer, int input)
 {
-    static const uint8_t sizes[7] = {4, 4, 4, 0, 4, 0, 4}, graph_sizes[4] = {4, 4, 4, 4};
+    static const uint8_t sizes[8] = {4, 4, 4, 0, 4, 0, 4, 4}, graph_sizes[4] = {4, 4, 4, 4};
     GByteArray *bytes = g_byte_array_new();
     uint32_t position, version = 3;
     g_byte_array_append(bytes, (const guint8 *)"\0\0\0\0TFL3", 8);
-    struct fbw_table model = fbw_table(bytes, sizes, 7, &position);
+    struct fbw_table model = fbw_table(bytes, sizes, 8, &position);
     fbw_link(bytes, 0, position);
     fbw_set(bytes, model.slot[0], &version, 4);
     if (writer->options->about) {
@@ -166,15 +197,22 @@ GByteArray *writer_bytes(const struct writer *writer, int input)
         fbw_link(bytes, model.slot[6], fbw_vector(bytes, 0, 4, NULL));
     }
     put_codes(bytes, model.slot[1]);
+    put_signature(writer, bytes, model.slot[7]);
     uint32_t graph_slot = put_tables(bytes, model.slot[2], 1);
     struct fbw_table graph = fbw_table(bytes, graph_sizes, 4, &position);
     fbw_link(bytes, graph_slot, position);
     fbw_link(bytes, graph.slot[1], fbw_vector(bytes, 1, 4, &input));
-    fbw_link(bytes, graph.slot[2], fbw_vector(bytes, 0, 4, NULL));
+    // in another order than that of the names, as converters have it
+    g_autofree int *outputs = g_new(int, MAX(writer->outputs->len, 1));
+    for (guint i = 0; i < writer->outputs->len; i++) {
+        outputs[writer->outputs->len - 1 - i] = g_array_index(writer->outputs, int, i);
+    }
+    fbw_link(bytes, graph.slot[2], fbw_vector(bytes, writer->outputs->len, 4, outputs));
     uint32_t first = put_tables(bytes, graph.slot[0], writer->tensors->len);
     for (uint32_t i = 0; i < writer->tensors->len; i++) {
+        g_autofree char *name = name_of(writer, (int)i);
         put_tensor(bytes, first + 4 * i, &g_array_index(writer->tensors, struct tensor, i),
-                   buffer_of(writer, i));
+                   buffer_of(writer, i), name);
     }
     first = put_tables(bytes, graph.slot[3], writer->operations->len);
     for (uint32_t i = 0; i < writer->operations->len; i++) {
