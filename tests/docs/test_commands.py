@@ -17,7 +17,7 @@ BUILD = sys.argv[1]
 SOURCE = os.environ['EFFDET_SOURCE_DIR']
 COMMAND = os.path.join(BUILD, 'engine/cli/effdet')
 # Of the system, with arguments that are not ours. What is downloaded, installed or built is for the reader.
-OTHERS = {'git', 'ninja', 'apt', 'clang-format', 'sudo', 'podman', 'docker'}
+OTHERS = {'git', 'ninja', 'apt', 'clang-format', 'export', 'sudo', 'podman', 'docker'}
 OF_CAMERAS = {'subtype'}
 
 
