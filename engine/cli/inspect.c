@@ -79,14 +79,15 @@ static bool read_tensors(struct report *report, GError **error)
     return true;
 }
 
-static bool report_open(struct report *report, const char *path, bool tensors, GError **error)
+static bool report_open(struct report *report, const char *path, const char *project, bool tensors,
+                        GError **error)
 {
     report->container = container_open(path, error);
     if (!report->container) {
         return false;
     }
     report->naming = recognise_naming(report->container);
-    const struct checkpoint_options options = {0};
+    const struct checkpoint_options options = {.project = project};
     report->known = recognise_model(report->container, &options, &report->model, &report->reason);
     for (int i = 0; i < container_count(report->container); i++) {
         const struct tensor_info *info = container_tensor(report->container, i);
@@ -241,10 +242,13 @@ static void print_text(const struct report *report)
 int command_inspect(int argc, char **argv)
 {
     gboolean json = FALSE, tensors = FALSE;
+    g_autofree char *project = NULL;
     g_auto(GStrv) files = NULL;
     const GOptionEntry entries[] = {
         {"tensors", 0, 0, G_OPTION_ARG_NONE, &tensors,
          "read every tensor: shape, type, first values, checksum", NULL},
+        {"project", 0, 0, G_OPTION_ARG_FILENAME, &project,
+         "zylo117 project file with labels, anchors, mean and std", "YML"},
         {"json", 0, 0, G_OPTION_ARG_NONE, &json, "print one JSON document", NULL},
         {G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &files, NULL, NULL},
         {NULL},
@@ -267,7 +271,7 @@ int command_inspect(int argc, char **argv)
     struct report report = {0};
     g_autoptr(GError) error = NULL;
     int status = EXIT_DONE;
-    if (!report_open(&report, files[0], tensors, &error)) {
+    if (!report_open(&report, files[0], project, tensors, &error)) {
         status = cli_fail("%s", error->message);
     } else if (json) {
         print_json(&report);

@@ -224,10 +224,12 @@ bool project_apply(const struct project *project, struct model *model, GError **
         return true;
     }
     if (project->labels && project->num_labels != model->num_classes) {
-        g_set_error(error, EFFDET_ERROR, EFFDET_ERROR_BAD_VALUE,
-                    "project %s: key obj_list: wanted %d names, one for each class of the network, "
-                    "found %d",
-                    project->path, model->num_classes, project->num_labels);
+        g_set_error(
+            error, EFFDET_ERROR, EFFDET_ERROR_BAD_VALUE,
+            "project %s: key obj_list: wanted %d name%s, one for each class of the network, "
+            "found %d",
+            project->path, model->num_classes, model->num_classes == 1 ? "" : "s",
+            project->num_labels);
         return false;
     }
     if (project->labels) {

@@ -16,8 +16,8 @@ SUBCOMMANDS = ['detect', 'devices', 'models', 'fetch', 'check', 'inspect', 'conv
 MODEL_OPTIONS = ['--model', '--weights', '--project', '--labels', '--size', '--convention']
 DEVICE_OPTIONS = ['--device', '--precision', '--no-fuse', '--plan', '--tune', '--no-tune']
 OPTIONS = {
-    'inspect': ['--tensors'],
-    'convert': ['--precision'],
+    'inspect': ['--tensors', '--project'],
+    'convert': ['--precision', '--project'],
     'detect': ['--score-threshold', '--iou-threshold', '--max-detections', '--draw', *MODEL_OPTIONS, *DEVICE_OPTIONS],
     'infer': ['--input', '--output', *MODEL_OPTIONS, *DEVICE_OPTIONS],
     'bench': ['--random-weights', '--runs', '--per-op', *MODEL_OPTIONS, *DEVICE_OPTIONS],
@@ -248,6 +248,47 @@ def test_convert(folder):
     nowhere = os.path.join(folder, 'no', 'out.safetensors')
     run('convert', wide, nowhere).one_line(1, nowhere)
     assert sorted(os.listdir(folder)) == ['labels.txt', 'narrow.safetensors', 'other.safetensors', 'wide.safetensors']
+
+
+# as that repository's users write them: comments, keys of the training, anchors as strings of Python
+PROJECT = """\
+project_name: walkers  # also the folder of the dataset that under data_path folder
+train_set: train
+val_set: val
+num_gpus: 1
+
+# mean and std in RGB order, actually this part should remain unchanged as long as your dataset is similar to coco.
+mean: [0.5, 0.5, 0.5]
+std: [0.25, 0.25, 0.25]
+
+# this is coco anchors, change it if necessary
+anchors_scales: '[2 ** 0, 2 ** (1.0 / 3.0), 2 ** (2.0 / 3.0)]'
+anchors_ratios: '[(1.0, 1.0), (1.3, 0.8), (0.7, 1.4)]'
+
+# must match your dataset's category_id.
+obj_list: ['walker']
+"""
+
+
+def test_project(folder):
+    project, out = os.path.join(folder, 'walkers.yml'), os.path.join(folder, 'walkers.safetensors')
+    with open(project, 'w', encoding='utf-8') as file:
+        file.write(PROJECT)
+    document = run('inspect', '--json', '--project', project, PERSON_WEIGHTS).done().json()
+    assert document['labels'] == ['walker']
+    run('convert', '--project', project, PERSON_WEIGHTS, out).done()
+    document = run('inspect', '--json', out).done().json()  # what the project said is in the file
+    assert document['labels'] == ['walker']
+    metadata = {key: json.loads(document['metadata'][key]) for key in ('scales', 'aspect_ratios', 'mean', 'std')}
+    assert metadata['aspect_ratios'] == [[1, 1], [1.3, 0.8], [0.7, 1.4]]
+    assert metadata['mean'] == [127.5] * 3 and metadata['std'] == [63.75] * 3
+    assert all(abs(scale - 2 ** (i / 3)) < 1e-12 for i, scale in enumerate(metadata['scales'])) and len(metadata['scales']) == 3
+    with open(project, 'w', encoding='utf-8') as file:
+        file.write(PROJECT.replace("'walker'", "'walker', 'dog'"))
+    document = run('inspect', '--json', '--project', project, PERSON_WEIGHTS).done().json()
+    assert document['architecture'] is None and 'obj_list' in document['reason']
+    run('convert', '--project', project, PERSON_WEIGHTS, out).one_line(1, project, 'obj_list', 'wanted 1 name', 'found 2')
+    run('inspect', '--project', os.path.join(folder, 'none.yml'), PERSON_WEIGHTS).done()
 
 
 def test_infer_inputs(folder):

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The effdet command on a device: the bundled model's golden detections, pictures of every kind, bench, check."""
 import json
+import math
 import os
 import random
 import shutil
@@ -143,6 +144,15 @@ def test_model_options(folder):
         assert run('detect', '--json', *options, AISLE).done().json() == plain, options
     found = run('detect', '--json', '--model', 'mine', AISLE, env={'EFFDET_MODEL_PATH': folder}).done().json()
     assert found == plain
+    project = os.path.join(folder, 'walkers.yml')
+    with open(project, 'w', encoding='utf-8') as file:  # anchors of half the size: boxes of half the size
+        file.write("obj_list: [walker]\nanchors_scales: '[2 ** -1, 2 ** (1.0 / 3.0 - 1), 2 ** (2.0 / 3.0 - 1)]'\n")
+    halved = run('detect', '--json', '--project', project, AISLE).done().json()['objects'][0]
+    best = plain['objects'][0]
+    assert halved['label'] == 'walker' and math.isclose(halved['confidence'], best['confidence'], abs_tol=1e-6)
+    assert math.isclose(halved['w'] * 2, best['w'], abs_tol=2e-3) and math.isclose(halved['h'] * 2, best['h'], abs_tol=2e-3)
+    run('convert', '--project', project, PERSON_WEIGHTS, copy).done()
+    assert run('detect', '--json', '--weights', copy, AISLE).done().json()['objects'][0] == halved
     wide = run('detect', '--json', '--size', '512x384', AISLE).done().json()
     assert wide['objects'] and wide != plain
     run('detect', '--labels', os.path.join(folder, 'none.txt'), AISLE).one_line(1, 'none.txt')

@@ -6,6 +6,7 @@
 #include "golden.h"
 
 #include <dlfcn.h>
+#include <glib/gstdio.h>
 #include <gst/check/gstharness.h>
 #include <gst/video/video.h>
 #include <stdlib.h>
@@ -211,6 +212,59 @@ static void test_shared(void)
     }
 }
 
+// ---- a project of zylo117's code ----
+
+static gboolean keep_best(GstBuffer *buffer, GstMeta **meta, gpointer data)
+{
+    const GstVideoRegionOfInterestMeta *roi = (GstVideoRegionOfInterestMeta *)*meta;
+    GstVideoRegionOfInterestMeta *best = data;
+
+    if ((*meta)->info->api == GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE && best->w == 0) {
+        *best = *roi; // the first is the most confident
+    }
+    return TRUE;
+}
+
+static GstVideoRegionOfInterestMeta best_region(const gchar *project)
+{
+    GstVideoRegionOfInterestMeta best = {.w = 0};
+    g_autofree gchar *launch = g_strdup_printf("effdet project=\"%s\"", project);
+    GstHarness *h = gst_harness_new_parse(launch);
+    g_autoptr(GstSample) picture = golden_picture("one-person.jpg");
+    g_autoptr(GstBuffer) out = NULL;
+
+    gst_harness_set_live(h, FALSE);
+    gst_harness_set_src_caps(h, gst_caps_ref(gst_sample_get_caps(picture)));
+    g_assert_cmpint(gst_harness_push(h, gst_buffer_copy(gst_sample_get_buffer(picture))), ==,
+                    GST_FLOW_OK);
+    out = gst_harness_pull(h);
+    gst_buffer_foreach_meta(out, keep_best, &best);
+    gst_harness_teardown(h);
+    return best;
+}
+
+// Names and anchors of a project file: of anchors half as large come boxes half as large.
+static void test_project(void)
+{
+    static const gchar text[] =
+        "project_name: walkers\n"
+        "obj_list: ['walker']\n"
+        "anchors_scales: '[2 ** -1, 2 ** (1.0/3.0) / 2, 2 ** (2.0/3.0) / 2]'\n"
+        "anchors_ratios: '[(1.0, 1.0), (1.4, 0.7), (0.7, 1.4)]'\n";
+    g_autofree gchar *folder = g_dir_make_tmp("effdet-project-XXXXXX", NULL);
+    g_autofree gchar *path = g_build_filename(folder, "walkers.yml", NULL);
+    GstVideoRegionOfInterestMeta plain = best_region(""), halved;
+
+    g_assert_true(g_file_set_contents(path, text, -1, NULL));
+    halved = best_region(path);
+    g_assert_cmpstr(g_quark_to_string(plain.roi_type), ==, "person");
+    g_assert_cmpstr(g_quark_to_string(halved.roi_type), ==, "walker");
+    g_assert_cmpint(ABS((gint)halved.w * 2 - (gint)plain.w), <=, 2);
+    g_assert_cmpint(ABS((gint)halved.h * 2 - (gint)plain.h), <=, 2);
+    g_unlink(path);
+    g_rmdir(folder);
+}
+
 static void test_missing_weights(void)
 {
     g_autoptr(GstBus) bus = gst_bus_new();
@@ -303,6 +357,7 @@ int main(int argc, char **argv)
     g_test_add_func("/plugin/pipeline/pictures", test_pictures);
     g_test_add_func("/plugin/pipeline/clip", test_clip);
     g_test_add_func("/plugin/pipeline/shared", test_shared);
+    g_test_add_func("/plugin/pipeline/project", test_project);
     status = g_test_run();
     gst_deinit();
     return status;
