@@ -14,6 +14,19 @@ PUSH_BEGIN(stem_push)
 PUSH_END(stem_push)
 #endif
 
+// ---- conv
+#define CONV_SPEC_KERNEL 2
+#define CONV_SPEC_STRIDE 3
+#if defined(INTERFACE_CONV) || defined(__STDC_VERSION__)
+PUSH_BEGIN(conv_push)
+    UINT pixels, blocks;      // results: pixels, and blocks of four channels
+    UINT block_first;         // first of them in weights and bias
+    UINT x_blocks, x_first, x_pitch, x_width, x_height;
+    UINT y_first, y_pitch, y_width;
+    INT pad_x, pad_y;         // padding before the first column and row
+PUSH_END(conv_push)
+#endif
+
 // ---- pointwise
 // Input blocks of a trip: of pointwise_address.comp, and of pointwise.comp where inputs are texels
 #define POINTWISE_TRIP 4

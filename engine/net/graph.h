@@ -48,6 +48,7 @@ enum op {
     OP_SEPARABLE, // depthwise 3x3 stride 1, then pointwise (fused graph only, as is the next)
     OP_EXPAND_DEPTHWISE, // pointwise, then depthwise, and its partial sums (likewise)
     OP_SUM_DEPTHWISE,    // what a NODE does, then depthwise 3x3 stride 1 (likewise)
+    OP_CONV,             // dense kxk
     OP_CHAIN,            // several nodes on tiny maps, one after the other in one workgroup
     N_OPS
 };
@@ -77,8 +78,8 @@ struct node {
     int output;
     int partial; // value id of partial sums, or -1: (EXPAND_)DEPTHWISE: a further output; SQUEEZE:
                  // its input; POINTWISE: input is scaled by what a SQUEEZE would make of it
-    int kernel, stride;           // STEM, (EXPAND_, SUM_)DEPTHWISE, SEPARABLE
-    enum pad_type pad;            // STEM, (EXPAND_, SUM_)DEPTHWISE, SEPARABLE, RESAMPLE_MAXPOOL
+    int kernel, stride;           // STEM, CONV, (EXPAND_, SUM_)DEPTHWISE, SEPARABLE
+    enum pad_type pad;            // of these, and of RESAMPLE_MAXPOOL
     enum activation act, act_in;  // act_in: of sums, of FC1 (POINTWISE), between the halves
     struct part parts[MAX_PARTS]; // of convolutions; EXPAND_DEPTHWISE: its halves, in order
     int n_parts, n_bn;
@@ -137,7 +138,6 @@ struct value *graph_value(const struct graph *graph, int id);
 struct node *graph_node(const struct graph *graph, int index);
 int graph_value_by_name(const struct graph *graph, const char *name); // -1 when there is none
 int channel_blocks(int channels);                                     // ceil(channels / 4)
-
 // Padding before the first row or column (spec 2.1, 2.3).
 int pad_before(enum pad_type pad, int size, int kernel, int stride);
 int conv_output_size(int size, int stride); // ceil

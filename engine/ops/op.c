@@ -21,6 +21,7 @@ const struct op_row op_table[N_OPS] = {
     [OP_SEPARABLE] = {"separable", op_separable_prepare},
     [OP_EXPAND_DEPTHWISE] = {"expand_depthwise", op_expand_depthwise_prepare},
     [OP_SUM_DEPTHWISE] = {"sum_depthwise", op_sum_depthwise_prepare},
+    [OP_CONV] = {"conv", op_conv_prepare},
     [OP_CHAIN] = {"chain", op_chain_prepare},
 };
 

@@ -46,6 +46,7 @@ bool op_expand_depthwise_prepare(struct op_env *env, const struct node *node,
                                  GError **error) WARN_UNUSED;
 bool op_sum_depthwise_prepare(struct op_env *env, const struct node *node,
                               GError **error) WARN_UNUSED;
+bool op_conv_prepare(struct op_env *env, const struct node *node, GError **error) WARN_UNUSED;
 bool op_chain_prepare(struct op_env *env, const struct node *node, GError **error) WARN_UNUSED;
 
 // --- helpers (op.c)

@@ -20,6 +20,8 @@ struct binding op_pack_bias(struct op_env *env, const struct folded *folded, int
 
 bool op_stem_dispatch(struct op_env *env, const struct node *node, const struct folded *folded,
                       GError **error) WARN_UNUSED;
+bool op_conv_dispatch(struct op_env *env, const struct node *node, const struct folded *folded,
+                      GError **error) WARN_UNUSED;
 bool op_pointwise_dispatch(struct op_env *env, const struct node *node, const struct folded *folded,
                            GError **error) WARN_UNUSED;
 bool op_depthwise_dispatch(struct op_env *env, const struct node *node, const struct folded *folded,

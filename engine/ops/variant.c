@@ -122,6 +122,13 @@ static const struct variant separable[] = {{"32x1", 32, 1, 1, 64, 100}, {"16x2",
 static const struct variant sum_depthwise[] = {
     {"address4", 4, 1, 4, 8, 3, 0, 0, true}, {"4", 4, 1, 4, 8, 2}, {NULL}};
 
+// Dense convolutions: of networks that are not EfficientDet's own, so the same for all classes.
+static const struct variant conv[] = {{"8x4", 8, 1, 4, 64, 7},
+                                      {"8x4", 8, 1, 4, 8, 7},
+                                      {"4x1", 4, 1, 1, 64, 2.5f},
+                                      {"4x1", 4, 1, 1, 8, 2.5f},
+                                      {NULL}};
+
 static const struct variant plain[] = {{"", 4, 1, 1, 64, 1}, {NULL}};
 
 // class, fp16, texel, texel_words, group_partial, units, group_ns, node_blocks, lists
@@ -220,6 +227,9 @@ const struct variant *variants_of(const struct class_plan *plan, const char *ste
     }
     if (g_str_equal(stem, "depthwise")) {
         return plan->depthwise;
+    }
+    if (g_str_equal(stem, "conv")) {
+        return conv;
     }
     if (g_str_equal(stem, "separable")) {
         return separable;

@@ -86,7 +86,7 @@ bool fold_node(struct checkpoint *checkpoint, const struct graph *graph, const s
         .n_levels = MAX(1, node->n_bn),
         .outputs = outputs,
         .inputs = depthwise ? 1 : node->parts[0].inputs,
-        .kernel = depthwise || node->op == OP_STEM ? node->kernel : 1,
+        .kernel = depthwise || node->op == OP_STEM || node->op == OP_CONV ? node->kernel : 1,
     };
     folded->weight =
         g_new0(float, (gsize)outputs * folded->inputs * folded->kernel * folded->kernel);

@@ -39,6 +39,10 @@ static void want_node(struct list *list, const struct graph *graph, const struct
         want(list, node->parts[0].weight, 4, outputs, graph_value(graph, node->inputs[0])->channels,
              1);
         break;
+    case OP_CONV:
+        want(list, node->parts[0].weight, 4, outputs, graph_value(graph, node->inputs[0])->channels,
+             node->kernel);
+        break;
     case OP_DEPTHWISE:
         want(list, node->parts[0].weight, 4, outputs, 1, node->kernel);
         break;
