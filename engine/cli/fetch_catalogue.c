@@ -21,6 +21,11 @@
         "efficientdet_" model_, "efficientdet_" model_ "-" sha_ ".pth",                            \
             RWIGHTMAN "efficientdet_" remote_ "-" sha_ ".pth", sha_, mb_, "Apache-2.0", about_     \
     }
+#define OTHER(model_, remote_, sha_, mb_)                                                          \
+    {                                                                                              \
+        model_, model_ "-" sha_ ".pth", RWIGHTMAN remote_ "-" sha_ ".pth", sha_, mb_,              \
+            "Apache-2.0", "trained by rwightman, COCO"                                             \
+    }
 #define ZYLO(name_, file_, release_, mb_)                                                          \
     {                                                                                              \
         "zylo117-" name_, file_, ZYLO117 release_ "/" file_, NULL, mb_, "LGPL-3.0-only",           \
@@ -70,6 +75,9 @@ static const struct published catalogue[] = {
     OWN("q0", "q0", "bdf1bdb5", 17, "trained by rwightman, COCO"),
     OWN("q1", "q1b", "d0612140", 28, "trained by rwightman, COCO"),
     OWN("q2", "q2", "0f7564e5", 36, "trained by rwightman, COCO"),
+    OTHER("efficientdetv2_dt", "efficientdetv2_rw_dt_agc", "ad8b8c96", 54),
+    OTHER("efficientdetv2_ds", "efficientnetv2_rw_ds_agc", "cf589293", 107),
+    OTHER("resdet50", "resdet50_416", "08676892", 111),
     ZYLO("d0", "efficientdet-d0.pth", "1.0", 16),
     ZYLO("d1", "efficientdet-d1.pth", "1.0", 27),
     ZYLO("d2", "efficientdet-d2.pth", "1.0", 33),

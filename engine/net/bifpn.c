@@ -61,6 +61,22 @@ static struct extent level_extent(const struct builder *builder, int level_index
                            level_size(model->input_width, level), 0};
 }
 
+// dense 3x3, BN; `output` is the value to write
+static void dense(struct builder *builder, int input, int output, const char *prefix,
+                  const char *tag)
+{
+    const struct arch *arch = &builder->model->arch;
+    struct node *node = builder_node(builder, OP_CONV, input, output, "%s.dense", tag);
+    g_snprintf(node->parts[0].weight, NAME_SIZE, "%s.conv.weight", prefix);
+    if (arch->redundant_bias) {
+        g_snprintf(node->parts[0].bias, NAME_SIZE, "%s.conv.bias", prefix);
+    }
+    node->kernel = 3;
+    node->stride = 1;
+    node->pad = arch->pad;
+    node_bn(node, arch->bn_eps, "%s.bn", prefix);
+}
+
 // depthwise 3x3, pointwise, BN; `output` is the value to write
 static void separable(struct builder *builder, int input, int output, const char *prefix,
                       const char *tag)
@@ -134,7 +150,11 @@ static void build_cell(struct builder *builder, int c, const struct fpn_cell *ce
                               is_output ? builder->model->arch.min_level + fpn->level : k);
         }
         g_strlcat(prefix, ".after_combine.conv", sizeof prefix);
-        separable(builder, x, features[id], prefix, tag);
+        if (builder->model->arch.dense) {
+            dense(builder, x, features[id], prefix, tag);
+        } else {
+            separable(builder, x, features[id], prefix, tag);
+        }
     }
 }
 

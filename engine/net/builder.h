@@ -21,9 +21,19 @@ struct node *builder_node(struct builder *builder, enum op op, int input, int ou
                           const char *name, ...) G_GNUC_PRINTF(5, 6);
 // Adds a BN to fold.
 void node_bn(struct node *node, double eps, const char *format, ...) G_GNUC_PRINTF(3, 4);
+// A dense convolution with a batch norm to fold, by names "PREFIX.CONV.weight" and "PREFIX.BN";
+// returns its output, "TAG.WHAT".
+struct dense {
+    const char *prefix, *conv, *bn, *tag, *what;
+    int outputs, kernel, stride;
+    enum activation act;
+};
+int build_dense(struct builder *builder, int input, const struct dense *dense);
 
 // taps: ids of C3, C4, C5.
 void build_backbone(struct builder *builder, int taps[3]);
+// resnet.c: the same of a backbone of bottlenecks.
+void build_resnet(struct builder *builder, int taps[3]);
 // Writes the FPN's outputs into the views of `pyramid`.
 void build_bifpn(struct builder *builder, const int taps[3], int pyramid);
 void build_heads(struct builder *builder, int pyramid);

@@ -5,10 +5,12 @@
 
 // One separable layer on every level, layer by layer so that the fusion pass can merge the levels.
 // act: ACT_NONE for the prediction.
-static void build_layer(struct builder *builder, const int *inputs, const int *outputs, int middle,
+static void build_layer(struct builder *builder, const int *inputs, const int *outputs,
                         const char *conv, const char *tag, bool bias, bool per_level)
 {
     const struct model *model = builder->model;
+    g_autofree char *middle_name = g_strconcat(tag, ".dw", NULL);
+    int middle = builder_pyramid(builder, model->arch.fpn_channels, middle_name);
     int levels = model_levels(model);
     int views[MAX_LEVELS];
     for (int l = 0; l < levels; l++) {
@@ -34,6 +36,24 @@ static void build_layer(struct builder *builder, const int *inputs, const int *o
     }
 }
 
+// The same with a dense convolution: nothing is between, and every level is a node of its own.
+static void build_dense_layer(struct builder *builder, const int *inputs, const int *outputs,
+                              const char *conv, const char *tag, bool bias)
+{
+    const struct model *model = builder->model;
+    for (int l = 0; l < model_levels(model); l++) {
+        struct node *node = builder_node(builder, OP_CONV, inputs[l], outputs[l], "%s.P%d", tag,
+                                         model->arch.min_level + l);
+        g_snprintf(node->parts[0].weight, NAME_SIZE, "%s.conv.weight", conv);
+        if (bias) {
+            g_snprintf(node->parts[0].bias, NAME_SIZE, "%s.conv.bias", conv);
+        }
+        node->kernel = 3;
+        node->stride = 1;
+        node->pad = model->arch.pad;
+    }
+}
+
 static int build_head(struct builder *builder, int pyramid, const char *head, const char *tag,
                       int channels)
 {
@@ -55,14 +75,17 @@ static int build_head(struct builder *builder, int pyramid, const char *head, co
             g_snprintf(conv, sizeof conv, "%s.conv_rep.%d", head, r);
             g_snprintf(layer, sizeof layer, "%s.%d", tag, r);
         }
-        g_autofree char *middle_name = g_strconcat(layer, ".dw", NULL);
-        int middle = builder_pyramid(builder, arch->fpn_channels, middle_name);
         result = builder_pyramid(builder, predict ? channels : arch->fpn_channels, layer);
         for (int l = 0; l < levels; l++) {
             outputs[l] = builder_view(builder, result, l);
         }
-        build_layer(builder, inputs, outputs, middle, conv, layer, predict || arch->redundant_bias,
-                    arch->head_per_level && !predict);
+        bool bias = predict || arch->redundant_bias;
+        if (arch->dense) {
+            build_dense_layer(builder, inputs, outputs, conv, layer, bias);
+        } else {
+            build_layer(builder, inputs, outputs, conv, layer, bias,
+                        arch->head_per_level && !predict);
+        }
         for (int l = 0; l < levels && !predict; l++) {
             struct node *node =
                 graph_node(builder->graph, (int)builder->graph->nodes->len - levels + l);

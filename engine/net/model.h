@@ -4,34 +4,21 @@
 // Plain data; no weights, no Vulkan. Every field that the EfficientDet implementations do
 // differently is a field of its own; a "convention" only sets defaults.
 #pragma once
+#include "net/backbone.h"
+
 #include <glib.h>
-#include <stdbool.h>
 
 #define MIN_LEVEL 3
 #define MAX_LEVELS 6 // P3..P8
 #define MAX_SCALES 8 // octave steps of an anchor set
 #define MAX_ASPECTS 16
-#define MAX_STAGES 7
 
-enum activation { ACT_NONE, ACT_SWISH, ACT_RELU6, ACT_RELU, ACT_SIGMOID };
 enum pad_type { PAD_SAME, PAD_SYMMETRIC };               // spec 2.1, 2.3
 enum pool_padding { POOL_PAD_IGNORE, POOL_PAD_ZERO };    // spec 2.1: -inf, or 0 (zylo117)
 enum fpn_layout { FPN_BIFPN, FPN_PAN, FPN_QUFPN };       // spec 4.2, 4.6
 enum fusion { FUSION_SUM, FUSION_FAST, FUSION_SOFTMAX }; // spec 4.4
 enum upsample { UPSAMPLE_NEAREST, UPSAMPLE_BILINEAR };
 enum downsample { DOWNSAMPLE_MAX, DOWNSAMPLE_BILINEAR };
-// One stage of MBConv blocks after width and depth scaling (spec 1.4).
-struct stage {
-    int repeats, kernel, stride, expand; // stride of the first block
-    int in, out;                         // channels
-};
-
-struct backbone {
-    const char *name; // "b0".."b7", "lite0".."lite4"
-    bool lite;        // no squeeze-excite, ReLU6
-    int stem;         // output channels of the stem
-    struct stage stages[MAX_STAGES];
-};
 
 // The structure of a network, without anything that training or use decides.
 struct arch {
@@ -51,6 +38,7 @@ struct arch {
     bool head_per_level;      // every level has pointwise weights of its own in the heads' repeats
     enum upsample upsample;
     enum downsample downsample;
+    bool dense;        // convolutions of FPN and heads are 3x3 of all channels, not separable
     bool sqrt_aspects; // native aspect ratios in the square-root form (spec 6.2)
     double anchor_scale;
 };
@@ -128,12 +116,6 @@ struct model {
 const struct arch *arch_table(int *n);
 // By full name or short name ("d0", "lite3x", "efficientdet-d0"); NULL when unknown.
 const struct arch *arch_find(const char *name);
-const struct backbone *backbone_find(const char *name);
-
-// Squeeze-excite width of a block with `in` input channels (spec 1.3).
-int squeeze_width(int in);
-// Channels of C3, C4, C5 and the stages that end there (2, 4, 6).
-void backbone_taps(const struct backbone *backbone, int channels[3]);
 int model_anchors_per_cell(const struct model *model);
 int model_levels(const struct model *model);
 // Size of the feature map of a level, level 0 being the input: ceil-halved `level` times.

@@ -209,12 +209,24 @@ bool checkpoint_has(const struct checkpoint *checkpoint, const char *name)
     return !checkpoint->container || names_find(checkpoint->names, name) >= 0;
 }
 
+// Of a backbone that is tapped inside its last block, the rest of that block has no use.
+static bool is_behind_tap(const struct backbone *backbone, const char *canonical)
+{
+    const int last = backbone->taps[2];
+    g_autofree char *block =
+        g_strdup_printf("backbone.blocks.%d.%d.", last, backbone->stages[last].repeats - 1);
+    const char *rest = g_str_has_prefix(canonical, block) ? canonical + strlen(block) : "";
+    return backbone->wide &&
+           (g_str_equal(rest, "conv_pwl.weight") || g_str_has_prefix(rest, "bn3."));
+}
+
 // zylo117 stores fusion weights also where its network adds without them (spec 4.4).
 static bool is_known_extra(const struct checkpoint *checkpoint, const char *canonical)
 {
-    return checkpoint->names->naming == NAMING_ZYLO117 &&
-           checkpoint->model.arch.fusion == FUSION_SUM &&
-           g_str_has_suffix(canonical, ".combine.edge_weights");
+    return is_behind_tap(checkpoint->model.arch.backbone, canonical) ||
+           (checkpoint->names->naming == NAMING_ZYLO117 &&
+            checkpoint->model.arch.fusion == FUSION_SUM &&
+            g_str_has_suffix(canonical, ".combine.edge_weights"));
 }
 
 bool checkpoint_all_used(const struct checkpoint *checkpoint, GError **error)

@@ -23,7 +23,7 @@ static bool same_structure(const struct arch *a, const struct arch *b)
            a->max_level == b->max_level && a->layout == b->layout &&
            (a->fusion == FUSION_SUM) == (b->fusion == FUSION_SUM) &&
            (a->quad_fusion == FUSION_SUM) == (b->quad_fusion == FUSION_SUM) &&
-           a->redundant_bias == b->redundant_bias;
+           a->redundant_bias == b->redundant_bias && a->dense == b->dense;
 }
 
 // The table's architecture whose name begins the file's name, the longest one;
@@ -100,6 +100,7 @@ static struct arch merge(const struct arch *base, const struct arch *found)
         arch.backbone_bn_eps = 1e-5;
     }
     arch.redundant_bias = found->redundant_bias;
+    arch.dense = found->dense;
     return arch;
 }
 

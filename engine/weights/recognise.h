@@ -19,6 +19,10 @@ struct structure {
 bool structure_read(const struct container *container, const struct names *names,
                     struct structure *structure, GError **error) WARN_UNUSED;
 
+// foreign.c: in words, the part of a backbone that this engine lacks (transfer full). blocks: of
+// its stages, as far as their names are those of EfficientNets.
+char *foreign_backbone(const struct container *container, const int blocks[MAX_STAGES]);
+
 // metadata.c: the keys of our own safetensors files. Reading changes only what a key names;
 // a value that cannot be is an error that names the key.
 const char *metadata_get(const struct container *container, const char *key); // NULL: not there

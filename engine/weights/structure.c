@@ -16,7 +16,7 @@ struct counts {
     int cells, nodes, repeats, levels;
     bool squeeze, bias, per_level;
     bool edges[MAX_FPN_NODES]; // nodes with edge weights
-    bool dense;                // nodes with 3x3 dense convolutions
+    bool dense;                // nodes and heads with 3x3 dense convolutions
     bool wild;                 // an index beyond any network
 };
 
@@ -40,18 +40,24 @@ static void count_name(struct counts *counts, const char *name)
             reach(counts, &counts->blocks[a], b, MAX_FLAT_BLOCKS);
         }
         counts->squeeze = counts->squeeze || strstr(name, ".se.") != NULL;
+    } else if (sscanf(name, "backbone.layer%d.%d.", &a, &b) == 2) {
+        if (a >= 1 && a <= MAX_STAGES) {
+            reach(counts, &counts->blocks[a - 1], b, MAX_FLAT_BLOCKS);
+        }
     } else if (sscanf(name, "fpn.cell.%d.fnode.%d.%n", &a, &b, &consumed) == 2 && consumed > 0) {
         const char *rest = name + consumed;
         reach(counts, &counts->cells, a, MAX_COUNT);
         reach(counts, &counts->nodes, b, MAX_FPN_NODES);
-        counts->bias = counts->bias || g_str_equal(rest, "after_combine.conv.conv_pw.bias");
+        counts->bias = counts->bias || g_str_equal(rest, "after_combine.conv.conv_pw.bias") ||
+                       g_str_equal(rest, "after_combine.conv.conv.bias");
         counts->dense = counts->dense || g_str_equal(rest, "after_combine.conv.conv.weight");
         if (b >= 0 && b < MAX_FPN_NODES && g_str_equal(rest, "combine.edge_weights")) {
             counts->edges[b] = true;
         }
     } else if (sscanf(name, "class_net.conv_rep.%d.", &a) == 1) {
         reach(counts, &counts->repeats, a, MAX_COUNT);
-        counts->per_level = counts->per_level || sscanf(name, "class_net.conv_rep.%*d.%d.", &b) == 1;
+        counts->per_level =
+            counts->per_level || sscanf(name, "class_net.conv_rep.%*d.%d.", &b) == 1;
     } else if (sscanf(name, "class_net.bn_rep.%d.%d.", &a, &b) == 2) {
         reach(counts, &counts->levels, b, MAX_COUNT);
     }
@@ -69,30 +75,69 @@ static struct counts count_names(const struct names *names)
     return counts;
 }
 
-// First dimension of a tensor, 0 when there is none.
-static int outputs_of(const struct container *container, const struct names *names,
-                      const char *name)
+// A dimension of a tensor, 0 when there is none.
+static int dimension(const struct container *container, const struct names *names, const char *name,
+                     int which)
 {
     int index = names_find(names, name);
     const struct tensor_info *tensor = index >= 0 ? names_tensor(names, container, index) : NULL;
-    return tensor && tensor->rank > 0 && tensor->shape[0] > 0 && tensor->shape[0] < 1 << 24
-               ? (int)tensor->shape[0]
+    return tensor && tensor->rank > which && tensor->shape[which] > 0 &&
+                   tensor->shape[which] < 1 << 24
+               ? (int)tensor->shape[which]
                : 0;
 }
 
-// How many of the 15 facts that tell backbones apart agree.
+static int outputs_of(const struct container *container, const struct names *names,
+                      const char *name)
+{
+    return dimension(container, names, name, 0);
+}
+
+// The last batch norm of a stage's first block.
+static char *last_norm(const struct stage *stage, int s)
+{
+    static const char *const norms[] = {
+        [BLOCK_MBCONV] = "bn3", [BLOCK_FUSED] = "bn2", [BLOCK_PLAIN] = "bn1"};
+    if (stage->kind == BLOCK_BOTTLENECK) {
+        return g_strdup_printf("backbone.layer%d.0.bn3.weight", s + 1);
+    }
+    return g_strdup_printf("backbone.blocks.%d.0.%s.weight", s,
+                           stage->kind == BLOCK_MBCONV && stage->expand == 1 ? "bn2"
+                                                                             : norms[stage->kind]);
+}
+
+// Whether any projection of C5 reads so many channels.
+static bool projects_from(const struct container *container, const struct names *names,
+                          int channels)
+{
+    bool found = dimension(container, names, "fpn.resample.3.conv.conv.weight", 1) == channels;
+    for (int k = 0; k < MAX_FPN_NODES && !found; k++) {
+        g_autofree char *name =
+            g_strdup_printf("fpn.cell.0.fnode.%d.combine.resample.2.conv.conv.weight", k);
+        found = dimension(container, names, name, 1) == channels;
+    }
+    return found;
+}
+
+// How many of the 16 facts that tell backbones apart agree.
 static int backbone_score(const struct container *container, const struct names *names,
                           const struct counts *counts, const struct backbone *backbone)
 {
-    int score = outputs_of(container, names, "backbone.conv_stem.weight") == backbone->stem;
-    if (counts->squeeze == backbone->lite) {
+    bool resnet = backbone->stages[0].kind == BLOCK_BOTTLENECK;
+    int taps[3], score = outputs_of(container, names,
+                                    resnet ? "backbone.conv1.weight"
+                                           : "backbone.conv_stem.weight") == backbone->stem;
+    if (counts->squeeze != backbone->squeeze) {
         return 0;
     }
+    backbone_taps(backbone, taps);
+    score += projects_from(container, names, taps[2]);
     for (int s = 0; s < MAX_STAGES; s++) {
-        g_autofree char *name = g_strdup_printf("backbone.blocks.%d.0.%s.weight", s,
-                                                backbone->stages[s].expand == 1 ? "bn2" : "bn3");
-        score += counts->blocks[s] == backbone->stages[s].repeats;
-        score += outputs_of(container, names, name) == backbone->stages[s].out;
+        const struct stage *stage = &backbone->stages[s];
+        g_autofree char *name = last_norm(stage, s);
+        score += counts->blocks[s] == stage->repeats;
+        score += stage->repeats == 0 ? counts->blocks[s] == 0
+                                     : outputs_of(container, names, name) == stage->out;
     }
     return score;
 }
@@ -100,7 +145,7 @@ static int backbone_score(const struct container *container, const struct names 
 static const struct backbone *find_backbone(const struct container *container,
                                             const struct names *names, const struct counts *counts)
 {
-    enum { ENOUGH = 12 }; // of 15: two stages of the next backbone already differ in four
+    enum { ENOUGH = 12 }; // of 16: two stages of the next backbone already differ in four
     const struct backbone *best = NULL;
     int n, best_score = ENOUGH - 1;
     const struct arch *table = arch_table(&n);
@@ -145,26 +190,36 @@ static bool find_layout(const struct counts *counts, struct arch *arch)
 static bool read_heads(const struct container *container, const struct names *names,
                        struct structure *structure, GError **error)
 {
-    int boxes = outputs_of(container, names, "box_net.predict.conv_pw.bias");
-    int classes = outputs_of(container, names, "class_net.predict.conv_pw.bias");
+    const char *conv = structure->arch.dense ? "conv" : "conv_pw";
+    g_autofree char *box_bias = g_strdup_printf("box_net.predict.%s.bias", conv);
+    g_autofree char *class_bias = g_strdup_printf("class_net.predict.%s.bias", conv);
+    int boxes = outputs_of(container, names, box_bias);
+    int classes = outputs_of(container, names, class_bias);
     structure->anchors_per_cell = boxes / 4;
     if (boxes == 0 || classes == 0) {
         g_set_error(error, EFFDET_ERROR, EFFDET_ERROR_UNSUPPORTED,
-                    "%s: wanted tensor %s_net.predict.conv_pw.bias, found none; the file is not a "
-                    "whole detector",
-                    container_path(container), boxes == 0 ? "box" : "class");
+                    "%s: wanted tensor %s, found none; the file is not a whole detector",
+                    container_path(container), boxes == 0 ? box_bias : class_bias);
         return false;
     }
     if (boxes % 4 != 0 || structure->anchors_per_cell > MAX_SCALES * MAX_ASPECTS ||
         classes % structure->anchors_per_cell != 0) {
         g_set_error(error, EFFDET_ERROR, EFFDET_ERROR_UNSUPPORTED,
-                    "%s: wanted 4 values in box_net.predict.conv_pw.bias and a whole number of "
-                    "classes in class_net.predict.conv_pw.bias for each anchor, found %d and %d",
-                    container_path(container), boxes, classes);
+                    "%s: wanted 4 values in %s and a whole number of classes in %s for each "
+                    "anchor, found %d and %d",
+                    container_path(container), box_bias, class_bias, boxes, classes);
         return false;
     }
     structure->num_classes = classes / structure->anchors_per_cell;
     return true;
+}
+
+static int head_channels(const struct container *container, const struct names *names,
+                         const char *head, bool dense)
+{
+    g_autofree char *name =
+        g_strdup_printf("%s.predict.%s.weight", head, dense ? "conv" : "conv_dw");
+    return dimension(container, names, name, dense ? 1 : 0);
 }
 
 bool structure_read(const struct container *container, const struct names *names,
@@ -181,25 +236,17 @@ bool structure_read(const struct container *container, const struct names *names
     arch->redundant_bias = counts.bias;
     arch->head_bn_level_first = names->head_bn_level_first;
     arch->head_per_level = counts.per_level;
+    arch->dense = counts.dense;
     arch->fpn_channels =
-        median(outputs_of(container, names, "class_net.predict.conv_dw.weight"),
-               outputs_of(container, names, "box_net.predict.conv_dw.weight"),
+        median(head_channels(container, names, "class_net", counts.dense),
+               head_channels(container, names, "box_net", counts.dense),
                outputs_of(container, names, "fpn.cell.0.fnode.0.after_combine.conv.bn.weight"));
     if (!arch->backbone) {
-        g_autoptr(GString) repeats = g_string_new(NULL);
-        for (int s = 0; s < MAX_STAGES; s++) {
-            g_string_append_printf(repeats, "%s%d", s ? ", " : "", counts.blocks[s]);
-        }
+        g_autofree char *found = foreign_backbone(container, counts.blocks);
         g_set_error(error, EFFDET_ERROR, EFFDET_ERROR_UNSUPPORTED,
-                    "%s: wanted an EfficientNet B0 to B7 or Lite0 to Lite4 as backbone, found one "
-                    "with %s blocks in its stages",
-                    container_path(container), repeats->str);
-        return false;
-    }
-    if (counts.dense) {
-        g_set_error(error, EFFDET_ERROR, EFFDET_ERROR_UNSUPPORTED,
-                    "%s: wanted separable convolutions in the feature pyramid, found dense ones",
-                    container_path(container));
+                    "%s: wanted a backbone that \"effdet models\" lists (EfficientNet, its Lite, "
+                    "Edge TPU and V2 forms, MobileNetV2, ResNet-50), found %s",
+                    container_path(container), found);
         return false;
     }
     bool foreign = names->naming == NAMING_AUTOML && counts.nodes > 2 * counts.levels;

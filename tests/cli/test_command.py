@@ -125,7 +125,7 @@ def test_models(folder):
     for model in document['models']:
         keys(model, 'name', 'architecture', 'size', 'path')
         models[model['name']] = model
-    for name in [f'd{i}' for i in range(8)] + ['d7x'] + [f'lite{i}' for i in range(5)] + ['lite3x', 'person']:
+    for name in [f'd{i}' for i in range(8)] + ['d7x'] + [f'lite{i}' for i in range(5)] + ['lite3x', 'person', 'resdet50', 'efficientdetv2_dt']:
         assert name in models, name
     assert models['d7x'] == {'name': 'd7x', 'architecture': 'tf_efficientdet_d7x', 'size': [1536, 1536], 'path': mine}
     assert models['d7']['path'] is None

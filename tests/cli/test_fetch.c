@@ -336,6 +336,7 @@ static void test_catalogue(void)
     g_assert_cmpstr(published_find("efficientdet-d7x")->name, ==, "d7x");
     g_assert_cmpstr(published_find("automl-d1_ap")->file, ==, "efficientdet-d1-advprop.tar.gz");
     g_assert_cmpstr(published_find("efficientdet-lite0.tgz")->name, ==, "automl-lite0");
+    g_assert_cmpstr(published_find("resdet50")->file, ==, "resdet50-08676892.pth");
     g_assert_null(published_find("d8"));
 }
 

@@ -17,6 +17,7 @@
 // Channels small enough that weights, which are bound whole, fit the small ranges of this test.
 static const struct backbone narrow_backbone = {.name = "narrow",
                                                 .stem = 8,
+                                                .taps = {2, 4, 6},
                                                 .stages = {{1, 3, 1, 1, 8, 8},
                                                            {2, 3, 2, 6, 8, 12},
                                                            {2, 5, 2, 6, 12, 16},
@@ -81,6 +82,8 @@ static bool rig_init(struct rig *rig, const struct range_case *test, bool half, 
     struct backbone backbone = narrow_backbone;
     if (test->narrow) {
         backbone.lite = arch.backbone->lite;
+        backbone.squeeze = arch.backbone->squeeze;
+        backbone.act = arch.backbone->act;
         arch.backbone = &backbone;
         arch.fpn_channels = 20;
     }

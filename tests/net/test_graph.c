@@ -217,7 +217,8 @@ static void test_fuse_and_plan(void)
             check_order(graph, archs[i].name);
             check_arena(graph, 2, archs[i].name);
             check_arena(graph, 4, archs[i].name);
-            g_assert_true(before == 0 || graph->nodes->len < before);
+            // dense convolutions have no halves to merge
+            g_assert_true(before == 0 || graph->nodes->len < before + (archs[i].dense ? 1 : 0));
             before = graph->nodes->len;
             graph_free(&graph);
             model_finish(&model);

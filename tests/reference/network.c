@@ -73,6 +73,14 @@ static void depthwise(struct ref_network *net, struct ref_tensor *x, const char 
     replace(x, ref_depthwise(x, weight, NULL, kernel, stride, pad));
 }
 
+static void dense(struct ref_network *net, struct ref_tensor *x, const char *prefix, int outputs,
+                  int kernel, int stride, enum pad_type pad, bool with_bias)
+{
+    g_autofree float *weight = weights(net, prefix, ".weight", 4, outputs, x->c, kernel, kernel);
+    g_autofree float *bias = with_bias ? vector(net, prefix, ".bias", outputs) : NULL;
+    replace(x, ref_conv(x, weight, bias, outputs, kernel, stride, pad));
+}
+
 static void batch_norm(struct ref_network *net, struct ref_tensor *x, const char *prefix,
                        double eps)
 {
@@ -109,12 +117,61 @@ struct step {
     const char *conv, *bn;
 };
 
-static void block(struct ref_network *net, struct ref_tensor *x, const char *name,
-                  const struct stage *stage, int stride)
+// A dense convolution of the backbone, its batch norm and activation.
+static void dense_step(struct ref_network *net, struct ref_tensor *x, const char *name,
+                       struct step step, int outputs, int kernel, int stride, enum activation act)
 {
     const struct arch *arch = &net->model->arch;
-    bool lite = arch->backbone->lite;
-    enum activation act = lite ? ACT_RELU6 : ACT_SWISH;
+    g_autofree char *conv = g_strconcat(name, step.conv, NULL);
+    g_autofree char *bn = g_strconcat(name, step.bn, NULL);
+    dense(net, x, conv, outputs, kernel, stride, arch->backbone_pad, false);
+    batch_norm(net, x, bn, arch->backbone_bn_eps);
+    ref_activation(x, act);
+}
+
+static void dense_block(struct ref_network *net, struct ref_tensor *x, const char *name,
+                        const struct stage *stage, int stride)
+{
+    enum activation act = net->model->arch.backbone->act;
+    int in = x->c, middle = stage->middle ? stage->middle : in * stage->expand;
+    struct ref_tensor y = copy_of(x);
+    if (stage->kind == BLOCK_PLAIN) {
+        dense_step(net, &y, name, (struct step){".conv", ".bn1"}, stage->out, stage->kernel, stride,
+                   act);
+    } else {
+        dense_step(net, &y, name, (struct step){".conv_exp", ".bn1"}, middle, stage->kernel, stride,
+                   act);
+        dense_step(net, &y, name, (struct step){".conv_pwl", ".bn2"}, stage->out, 1, 1, ACT_NONE);
+    }
+    if (stride == 1 && in == stage->out && !stage->no_skip) {
+        ref_add(&y, x);
+    }
+    replace(x, y);
+}
+
+static void bottleneck(struct ref_network *net, struct ref_tensor *x, const char *name,
+                       const struct stage *stage, int stride, bool first)
+{
+    struct ref_tensor y = copy_of(x);
+    dense_step(net, &y, name, (struct step){".conv1", ".bn1"}, stage->middle, 1, 1, ACT_RELU);
+    dense_step(net, &y, name, (struct step){".conv2", ".bn2"}, stage->middle, 3, stride, ACT_RELU);
+    dense_step(net, &y, name, (struct step){".conv3", ".bn3"}, stage->out, 1, 1, ACT_NONE);
+    if (first) {
+        dense_step(net, x, name, (struct step){".downsample.0", ".downsample.1"}, stage->out, 1,
+                   stride, ACT_NONE);
+    }
+    ref_add(&y, x);
+    ref_activation(&y, ACT_RELU);
+    replace(x, y);
+}
+
+// wide: name of the value to keep that is projected from, or NULL. Of the last block of all nothing
+// else is looked at.
+static void block(struct ref_network *net, struct ref_tensor *x, const char *name,
+                  const struct stage *stage, int stride, const char *wide, bool last)
+{
+    const struct arch *arch = &net->model->arch;
+    enum activation act = arch->backbone->act;
     int in = x->c;
     struct step depth = {".conv_dw", ".bn1"}, project = {".conv_pw", ".bn2"};
     struct ref_tensor y = copy_of(x);
@@ -132,8 +189,15 @@ static void block(struct ref_network *net, struct ref_tensor *x, const char *nam
     depthwise(net, &y, depth_conv, stage->kernel, stride, arch->backbone_pad);
     batch_norm(net, &y, depth_bn, arch->backbone_bn_eps);
     ref_activation(&y, act);
-    if (!lite) {
+    if (arch->backbone->squeeze) {
         squeeze_excite(net, &y, name, MAX(1, in / 4));
+    }
+    if (wide) {
+        keep(net, g_strdup(wide), copy_of(&y));
+    }
+    if (wide && last) {
+        ref_free(&y);
+        return;
     }
     g_autofree char *project_conv = g_strconcat(name, project.conv, NULL);
     g_autofree char *project_bn = g_strconcat(name, project.bn, NULL);
@@ -145,23 +209,49 @@ static void block(struct ref_network *net, struct ref_tensor *x, const char *nam
     replace(x, y);
 }
 
-static void backbone(struct ref_network *net, const struct ref_tensor *input)
+// What comes before the blocks.
+static struct ref_tensor stem(struct ref_network *net, const struct ref_tensor *input)
 {
     const struct arch *arch = &net->model->arch;
     const struct backbone *b = arch->backbone;
-    g_autofree float *stem = weights(net, "backbone.conv_stem", ".weight", 4, b->stem, 3, 3, 3);
-    struct ref_tensor x = ref_conv(input, stem, NULL, b->stem, 3, 2, arch->backbone_pad);
-    batch_norm(net, &x, "backbone.bn1", arch->backbone_bn_eps);
-    ref_activation(&x, b->lite ? ACT_RELU6 : ACT_SWISH);
+    struct ref_tensor x = copy_of(input);
+    if (b->stages[0].kind == BLOCK_BOTTLENECK) {
+        dense_step(net, &x, "backbone", (struct step){".conv1", ".bn1"}, b->stem, 7, 2, b->act);
+        replace(&x, ref_maxpool(&x, arch->backbone_pad, POOL_PAD_IGNORE));
+    } else {
+        dense_step(net, &x, "backbone", (struct step){".conv_stem", ".bn1"}, b->stem, 3, 2, b->act);
+    }
     keep(net, g_strdup("stem"), copy_of(&x));
+    return x;
+}
+
+static void backbone(struct ref_network *net, const struct ref_tensor *input)
+{
+    const struct backbone *b = net->model->arch.backbone;
+    struct ref_tensor x = stem(net, input);
     for (int s = 0; s < MAX_STAGES; s++) {
-        for (int i = 0; i < b->stages[s].repeats; i++) {
-            g_autofree char *name = g_strdup_printf("backbone.blocks.%d.%d", s, i);
-            block(net, &x, name, &b->stages[s], i == 0 ? b->stages[s].stride : 1);
+        const struct stage *stage = &b->stages[s];
+        int level = 0;
+        for (int t = 0; t < 3; t++) {
+            level = b->taps[t] == s ? 3 + t : level;
+        }
+        g_autofree char *tap = level > 0 ? g_strdup_printf("C%d", level) : NULL;
+        for (int i = 0; i < stage->repeats; i++) {
+            bool resnet = stage->kind == BLOCK_BOTTLENECK, last = i == stage->repeats - 1;
+            g_autofree char *name = resnet ? g_strdup_printf("backbone.layer%d.%d", s + 1, i)
+                                           : g_strdup_printf("backbone.blocks.%d.%d", s, i);
+            int stride = i == 0 ? stage->stride : 1;
+            if (resnet) {
+                bottleneck(net, &x, name, stage, stride, i == 0);
+            } else if (stage->kind != BLOCK_MBCONV) {
+                dense_block(net, &x, name, stage, stride);
+            } else {
+                block(net, &x, name, stage, stride, b->wide && last ? tap : NULL, level == 5);
+            }
             keep(net, g_strdup(name + strlen("backbone.")), copy_of(&x));
         }
-        if (s == 2 || s == 4 || s == 6) {
-            keep(net, g_strdup_printf("C%d", 2 + s / 2), copy_of(&x));
+        if (tap && !b->wide) {
+            keep(net, g_strdup(tap), copy_of(&x));
         }
     }
     ref_free(&x);
@@ -232,6 +322,22 @@ static void fusion_factors(struct ref_network *net, const struct ref_node *node,
     }
 }
 
+// A 3x3 convolution of the pyramid or a head, separable or dense.
+static void convolve(struct ref_network *net, struct ref_tensor *x, const char *prefix,
+                     const char *name, int outputs, bool with_bias)
+{
+    const struct arch *arch = &net->model->arch;
+    g_autofree char *dw = g_strconcat(prefix, name, ".conv_dw", NULL);
+    g_autofree char *pw = g_strconcat(prefix, name, ".conv_pw", NULL);
+    g_autofree char *whole = g_strconcat(prefix, name, ".conv", NULL);
+    if (arch->dense) {
+        dense(net, x, whole, outputs, 3, 1, arch->pad, with_bias);
+    } else {
+        depthwise(net, x, dw, 3, 1, arch->pad);
+        pointwise(net, x, pw, outputs, with_bias);
+    }
+}
+
 static struct ref_tensor fpn_node(struct ref_network *net, const struct ref_node *node,
                                   const struct feature *features, int height, int width,
                                   const char *prefix)
@@ -250,11 +356,8 @@ static struct ref_tensor fpn_node(struct ref_network *net, const struct ref_node
         ref_free(&x);
     }
     ref_activation(&y, arch->act);
-    g_autofree char *dw = g_strconcat(prefix, ".after_combine.conv.conv_dw", NULL);
-    g_autofree char *pw = g_strconcat(prefix, ".after_combine.conv.conv_pw", NULL);
+    convolve(net, &y, prefix, ".after_combine.conv", arch->fpn_channels, arch->redundant_bias);
     g_autofree char *bn = g_strconcat(prefix, ".after_combine.conv.bn", NULL);
-    depthwise(net, &y, dw, 3, 1, arch->pad);
-    pointwise(net, &y, pw, arch->fpn_channels, arch->redundant_bias);
     batch_norm(net, &y, bn, arch->bn_eps);
     return y;
 }
@@ -293,20 +396,21 @@ static void head(struct ref_network *net, const struct feature *levels, const ch
     for (int l = 0; l <= arch->max_level - arch->min_level; l++) {
         struct ref_tensor x = copy_of(&levels[l].tensor);
         for (int r = 0; r < arch->head_repeats; r++) {
-            g_autofree char *dw = g_strdup_printf("%s.conv_rep.%d.conv_dw", head_name, r);
-            g_autofree char *pw = g_strdup_printf("%s.conv_rep.%d.conv_pw", head_name, r);
+            g_autofree char *conv = g_strdup_printf(".conv_rep.%d", r);
             g_autofree char *bn = g_strdup_printf("%s.bn_rep.%d.%d.bn", head_name, r, l);
-            g_autofree char *own = g_strdup_printf("%s.conv_rep.%d.%d.conv_pw", head_name, r, l);
-            depthwise(net, &x, dw, 3, 1, arch->pad);
-            pointwise_of(net, &x, arch->head_per_level ? own : pw,
-                         arch->redundant_bias ? pw : NULL, arch->fpn_channels);
+            if (arch->head_per_level) {
+                g_autofree char *dw = g_strconcat(head_name, conv, ".conv_dw", NULL);
+                g_autofree char *pw = g_strconcat(head_name, conv, ".conv_pw", NULL);
+                g_autofree char *own = g_strdup_printf("%s%s.%d.conv_pw", head_name, conv, l);
+                depthwise(net, &x, dw, 3, 1, arch->pad);
+                pointwise_of(net, &x, own, arch->redundant_bias ? pw : NULL, arch->fpn_channels);
+            } else {
+                convolve(net, &x, head_name, conv, arch->fpn_channels, arch->redundant_bias);
+            }
             batch_norm(net, &x, bn, arch->bn_eps);
             ref_activation(&x, arch->head_act);
         }
-        g_autofree char *dw = g_strconcat(head_name, ".predict.conv_dw", NULL);
-        g_autofree char *pw = g_strconcat(head_name, ".predict.conv_pw", NULL);
-        depthwise(net, &x, dw, 3, 1, arch->pad);
-        pointwise(net, &x, pw, outputs, true);
+        convolve(net, &x, head_name, ".predict", outputs, true);
         keep(net, g_strdup_printf("%s%d", output, arch->min_level + l), x);
     }
 }

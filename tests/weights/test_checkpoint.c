@@ -115,6 +115,36 @@ static void test_save(struct fixture *fixture, gconstpointer data)
     }
 }
 
+// Networks of other backbones are recognised from the file, and again from what is saved of it.
+static void test_own(struct fixture *fixture, gconstpointer data)
+{
+    static const int64_t shape[4] = {320, 1152, 1, 1};
+    g_autoptr(GError) error = NULL;
+    g_autofree char *out = g_build_filename(fixture->folder, "out.safetensors", NULL);
+    struct arch *wanted = &fixture->model.arch;
+    struct weights_file *file = weights_file_of(
+        &fixture->model, wanted->head_bn_level_first ? rename_level_first : rename_none, true);
+    if (wanted->backbone->wide) { // what is behind the last tap is in the file, and nobody wants it
+        weights_file_add(file, "backbone.blocks.6.0.conv_pwl.weight", "F32", shape, 4, NULL);
+        weights_file_add(file, "backbone.blocks.6.0.bn3.bias", "F32", shape, 1, NULL);
+    }
+    weights_file_write(file, fixture->path);
+    weights_file_free(file);
+    struct checkpoint *checkpoint = open_file(fixture->path, NULL);
+    const struct arch *found = &checkpoint_model(checkpoint)->arch;
+    g_assert_cmpmem(found, sizeof *found, wanted, sizeof *wanted);
+    compare_values(checkpoint, false);
+    g_assert_true(checkpoint_save(checkpoint, out, false, &error));
+    g_assert_no_error(error);
+    checkpoint_close(&checkpoint);
+    checkpoint = open_file(out, NULL);
+    found = &checkpoint_model(checkpoint)->arch;
+    wanted->head_bn_level_first = false; // our own files count repeats first
+    g_assert_cmpmem(found, sizeof *found, wanted, sizeof *wanted);
+    compare_values(checkpoint, false);
+    checkpoint_close(&checkpoint);
+}
+
 // A refused conversion leaves neither a file nor a part of one.
 static void test_save_refused(struct fixture *fixture, gconstpointer data)
 {
@@ -251,6 +281,10 @@ int main(int argc, char **argv)
     ADD_WITH_FIXTURE("/checkpoint/save-refused", "d0", test_save_refused);
     ADD_WITH_FIXTURE("/checkpoint/each-tensor/d0", "d0", test_each_tensor);
     ADD_WITH_FIXTURE("/checkpoint/each-tensor/q0", "efficientdet_q0", test_each_tensor);
+    ADD_WITH_FIXTURE("/checkpoint/each-tensor/es", "efficientdet_es", test_each_tensor);
+    ADD_WITH_FIXTURE("/checkpoint/own/w0", "efficientdet_w0", test_own);
+    ADD_WITH_FIXTURE("/checkpoint/own/es", "efficientdet_es", test_own);
+    ADD_WITH_FIXTURE("/checkpoint/own/mobiledetv2", "mobiledetv2_110d", test_own);
     ADD_WITH_FIXTURE("/checkpoint/damage", "d0", test_damage);
     g_test_add_func("/checkpoint/synthetic", test_synthetic);
     return g_test_run();

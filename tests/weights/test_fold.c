@@ -25,6 +25,7 @@ static struct ref_tensor convolve(const struct node *node, const struct ref_tens
 {
     switch (node->op) {
     case OP_STEM:
+    case OP_CONV:
         return ref_conv(in, weight, bias, outputs, node->kernel, node->stride, node->pad);
     case OP_DEPTHWISE:
         return ref_depthwise(in, weight, bias, node->kernel, node->stride, node->pad);
@@ -112,7 +113,8 @@ static void test_network(gconstpointer data)
         for (guint i = 0; i < graph->nodes->len; i++) {
             const struct node *node = graph_node(graph, (int)i);
             per_level += node->n_bn > 1;
-            if (node->op == OP_STEM || node->op == OP_POINTWISE || node->op == OP_DEPTHWISE) {
+            if (node->op == OP_STEM || node->op == OP_CONV || node->op == OP_POINTWISE ||
+                node->op == OP_DEPTHWISE) {
                 check_node(checkpoint, graph, node);
             } else if (node->op == OP_SQUEEZE) {
                 check_squeeze(checkpoint, graph, node);
@@ -206,6 +208,7 @@ int main(int argc, char **argv)
     g_test_add_data_func("/fold/d0", "d0", test_network);
     g_test_add_data_func("/fold/lite0", "lite0", test_network);
     g_test_add_data_func("/fold/efficientdet_q0", "efficientdet_q0", test_network);
+    g_test_add_data_func("/fold/efficientdetv2_dt", "efficientdetv2_dt", test_network);
     g_test_add_func("/fold/fusion", test_fusion);
     g_test_add_func("/fold/variance", test_variance);
     return g_test_run();

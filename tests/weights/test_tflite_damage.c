@@ -20,7 +20,9 @@
 static const struct backbone narrow = {
     .name = "narrow",
     .lite = true,
+    .act = ACT_RELU6,
     .stem = 4,
+    .taps = {2, 4, 6},
     .stages = {{1, 3, 1, 1, 4, 8},
                {2, 3, 2, 2, 8, 4},
                {1, 5, 2, 2, 4, 8},
