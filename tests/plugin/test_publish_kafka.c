@@ -108,13 +108,13 @@ static void test_key_and_payload(void)
     g_autoptr(GPtrArray) lines = NULL;
     g_autoptr(JsonNode) node = NULL;
 
-    for (guint i = 0; i < 250; i++) { // more than may be on their way
+    for (guint i = 0; i < 120; i++) { // more than may be on their way
         publish_push(h, i, 1, NULL);
     }
     publish_stop(h);
-    lines = read_lines(&cluster, "door 1", 250);
-    g_assert_cmpuint(lines->len, ==, 250); // idempotent: none came twice
-    publish_assert_all(lines, 250);
+    lines = read_lines(&cluster, "door 1", 120);
+    g_assert_cmpuint(lines->len, ==, 120); // idempotent: none came twice
+    publish_assert_all(lines, 120);
     node = publish_parse(lines->pdata[0]);
     g_assert_cmpstr(json_object_get_string_member(json_node_get_object(node), "source"), ==,
                     "door 1");
@@ -137,7 +137,7 @@ static void test_broker_away(void)
     }
     wait_for(h, "published", 50);
     rd_kafka_mock_broker_set_down(cluster.cluster, 1);
-    for (guint i = 50; i < 300; i++) {
+    for (guint i = 50; i < 200; i++) {
         publish_push(h, i, 1, &longest_us);
     }
     while (n_warnings == 0 && g_get_monotonic_time() < end) {
@@ -146,15 +146,15 @@ static void test_broker_away(void)
     }
     g_assert_cmpuint(n_warnings, ==, 1);
     g_assert_nonnull(strstr(error->message, "No connection to kafka://"));
-    g_assert_cmpuint(publish_stat(h, "queued"), ==, 250);
+    g_assert_cmpuint(publish_stat(h, "queued"), ==, 150);
     rd_kafka_mock_broker_set_up(cluster.cluster, 1);
-    wait_for(h, "published", 300);
+    wait_for(h, "published", 200);
     g_assert_cmpuint(publish_stat(h, "reconnects"), ==, 1);
     g_assert_cmpuint(publish_messages(h, GST_MESSAGE_INFO, NULL), ==, 1);
     g_assert_cmpuint(publish_stat(h, "dropped"), ==, 0);
     publish_stop(h);
-    lines = read_lines(&cluster, "yard", 300);
-    publish_assert_all(lines, 300);
+    lines = read_lines(&cluster, "yard", 200);
+    publish_assert_all(lines, 200);
     g_test_message("longest time in the element: %" G_GINT64_FORMAT " us", longest_us);
     g_assert_cmpint(longest_us, <, G_USEC_PER_SEC / 2);
     stop_cluster(&cluster);
