@@ -14,6 +14,7 @@ typedef struct {
     rd_kafka_t *producer; // NULL: the last one could not go on
     Outbox *outbox;       // in run()
     gchar *failure;       // what made it impossible to go on; NULL = nothing
+    gchar *detail;        // what was wrong with one of the brokers last
 } Kafka;
 
 // ---- reports, in rd_kafka_poll() ----------------------------------------------------------------
@@ -48,8 +49,12 @@ static void on_error(rd_kafka_t *producer, int code, const char *reason, void *d
     if (code == RD_KAFKA_RESP_ERR__FATAL) {
         g_free(self->failure);
         self->failure = g_strdup(reason);
-    } else if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN ||
-               code == RD_KAFKA_RESP_ERR__AUTHENTICATION || code == RD_KAFKA_RESP_ERR__SSL ||
+    } else if (code == RD_KAFKA_RESP_ERR__TRANSPORT) {
+        g_free(self->detail);
+        self->detail = g_strdup(reason);
+    } else if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
+        outbox_lost(self->outbox, self->detail != NULL ? self->detail : reason);
+    } else if (code == RD_KAFKA_RESP_ERR__AUTHENTICATION || code == RD_KAFKA_RESP_ERR__SSL ||
                code == RD_KAFKA_RESP_ERR__RESOLVE) {
         outbox_lost(self->outbox, reason);
     }
@@ -190,6 +195,7 @@ static void kafka_free(gpointer data)
 
     end_producer(self);
     g_free(self->failure);
+    g_free(self->detail);
     g_free(self);
 }
 
