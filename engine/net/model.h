@@ -51,10 +51,8 @@ struct anchors {
     double scale[MAX_LEVELS];       // anchor_scale by level, lowest level first
 };
 
-enum resize_filter {
-    RESIZE_BILINEAR,
-    RESIZE_BILINEAR_AA
-}; // half-pixel centres; AA = triangle filter widened by the scale (PIL)
+// half-pixel centres; AA = triangle filter widened by the scale (PIL)
+enum resize_filter { RESIZE_BILINEAR, RESIZE_BILINEAR_AA };
 enum resize_rounding {
     ROUND_NEAREST,    // round(H * s)
     ROUND_TRUNC,      // (int)(H * s) in double (rwightman)

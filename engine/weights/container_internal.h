@@ -55,7 +55,7 @@ struct container {
 #define unsupported(error, ...)                                                                    \
     g_set_error(error, EFFDET_ERROR, EFFDET_ERROR_UNSUPPORTED, __VA_ARGS__)
 
-size_t dtype_size(enum dtype dtype); // bytes of one element
+size_t dtype_size(enum dtype dtype);                                // bytes of one element
 float container_load_float(enum dtype dtype, const uint8_t *bytes); // one element, unaligned
 
 // Exactly `size` bytes at `offset` of the file, else an error that says where the file ended.

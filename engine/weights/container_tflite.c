@@ -69,8 +69,7 @@ static bool load_file(struct container *container, struct tflite *tflite, GError
     tflite->bytes = g_try_malloc((size_t)container->size);
     if (!tflite->bytes) {
         g_set_error(error, EFFDET_ERROR, EFFDET_ERROR_OUT_OF_MEMORY,
-                    "not enough memory for a file of %" G_GUINT64_FORMAT " bytes",
-                    container->size);
+                    "not enough memory for a file of %" G_GUINT64_FORMAT " bytes", container->size);
         return false;
     }
     tflite->buffer.bytes = tflite->bytes;
@@ -92,8 +91,7 @@ static bool open_tflite(struct container *container, GError **error)
         return true;
     }
     // damage is an error; another network is a file like any other
-    if (!g_error_matches(cause, EFFDET_ERROR, EFFDET_ERROR_UNSUPPORTED) ||
-        tflite->buffer.damaged) {
+    if (!g_error_matches(cause, EFFDET_ERROR, EFFDET_ERROR_UNSUPPORTED) || tflite->buffer.damaged) {
         g_propagate_error(error, cause);
         return false;
     }

@@ -92,10 +92,11 @@ bool flexbuffer_number(const uint8_t *bytes, uint64_t size, const char *key, dou
     uint64_t root_width = bytes[size - 1], map, keys, key_width, count;
     uint8_t packed = bytes[size - 2];
     uint64_t width = UINT64_C(1) << (packed & 3);
-    if (packed >> 2 != TYPE_MAP || root_width > 8 || root_width == 0 ||
-        root_width > size - 2 || !follow(&flex, size - 2 - root_width, root_width, &map) ||
-        map < 3 * width || !follow(&flex, map - 3 * width, width, &keys) ||
-        !load(&flex, map - 2 * width, width, &key_width) || !load(&flex, map - width, width, &count) ||
+    if (packed >> 2 != TYPE_MAP || root_width > 8 || root_width == 0 || root_width > size - 2 ||
+        !follow(&flex, size - 2 - root_width, root_width, &map) || map < 3 * width ||
+        !follow(&flex, map - 3 * width, width, &keys) ||
+        !load(&flex, map - 2 * width, width, &key_width) ||
+        !load(&flex, map - width, width, &count) ||
         (key_width != 1 && key_width != 2 && key_width != 4 && key_width != 8) || count > size) {
         return false;
     }

@@ -113,7 +113,8 @@ static int operator_code(const struct tflite *tflite, int32_t index)
     struct fb_table code = fb_vector_table(&codes, (uint32_t)index);
     int old = fb_u8(&code, CODE_OLD, 0);
     int builtin = MAX(old, fb_i32(&code, CODE_BUILTIN, 0));
-    if (builtin == TFLITE_CUSTOM && fb_text_is(&code, CODE_CUSTOM, "TFLite_Detection_PostProcess")) {
+    if (builtin == TFLITE_CUSTOM &&
+        fb_text_is(&code, CODE_CUSTOM, "TFLite_Detection_PostProcess")) {
         return TFLITE_DETECTION_POSTPROCESS;
     }
     return builtin;
@@ -180,8 +181,9 @@ static void list_readers(struct tflite *tflite)
     for (int pass = 0; pass < 2; pass++) {
         for (int o = 0; o < tflite->n_operators; o++) {
             const struct tflite_operator *op = &tflite->operators[o];
-            bool passes = tflite_output(tflite, o) >= 0 &&
-                          tflite->tensors[tflite_output(tflite, o)].root != tflite_output(tflite, o);
+            bool passes =
+                tflite_output(tflite, o) >= 0 &&
+                tflite->tensors[tflite_output(tflite, o)].root != tflite_output(tflite, o);
             for (uint32_t i = 0; i < op->inputs.count && !passes; i++) {
                 int root = tflite_input(tflite, o, i);
                 if (root < 0) {

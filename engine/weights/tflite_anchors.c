@@ -163,8 +163,7 @@ bool describe_anchors(struct follow *follow, GHashTable *metadata)
         return true;
     }
     const struct tflite_tensor *tensor = &follow->tflite->tensors[follow->anchors];
-    g_autofree float *values =
-        tensor->bytes > 0 ? tflite_weights(follow, follow->anchors) : NULL;
+    g_autofree float *values = tensor->bytes > 0 ? tflite_weights(follow, follow->anchors) : NULL;
     struct rows rows = {values, tensor->elements / 4,
                         tensor->type == TFLITE_FLOAT32 ? FLOAT_ERROR : HALF_ERROR};
     int64_t difference = 0;

@@ -31,9 +31,8 @@ static uint64_t little(const uint8_t *bytes, int size)
 // Bytes [position, position + size), or NULL where the file ends before.
 static const uint8_t *piece(const struct archive *archive, uint64_t position, uint64_t size)
 {
-    return position <= archive->size && size <= archive->size - position
-               ? archive->bytes + position
-               : NULL;
+    return position <= archive->size && size <= archive->size - position ? archive->bytes + position
+                                                                         : NULL;
 }
 
 static const uint8_t *find_end(const struct archive *archive, uint64_t *position)
@@ -58,8 +57,8 @@ static char *inflate_text(const uint8_t *packed, uint64_t packed_bytes, uint64_t
     while (result == G_CONVERTER_CONVERTED && done <= bytes) {
         gsize read, written;
         result = g_converter_convert(G_CONVERTER(raw), packed + used, (gsize)packed_bytes - used,
-                                     text + done, (gsize)bytes + 1 - done,
-                                     G_CONVERTER_INPUT_AT_END, &read, &written, NULL);
+                                     text + done, (gsize)bytes + 1 - done, G_CONVERTER_INPUT_AT_END,
+                                     &read, &written, NULL);
         if (result != G_CONVERTER_ERROR) {
             used += read;
             done += written;

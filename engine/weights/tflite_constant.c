@@ -120,8 +120,8 @@ bool tflite_same(const struct tflite *tflite, int a, int b)
         return true;
     }
     if (left->type != right->type || left->bytes != right->bytes || left->rank != right->rank ||
-        memcmp(left->shape, right->shape, sizeof left->shape) != 0 ||
-        left->axis != right->axis || left->scales.count != right->scales.count ||
+        memcmp(left->shape, right->shape, sizeof left->shape) != 0 || left->axis != right->axis ||
+        left->scales.count != right->scales.count ||
         left->zero_points.count != right->zero_points.count ||
         memcmp(tflite->bytes + left->position, tflite->bytes + right->position, left->bytes) != 0) {
         return false;

@@ -17,7 +17,13 @@
 #define MAX_OUTPUTS 32
 #define MAX_NAME_BYTES 128
 
-enum { MODEL_SIGNATURES = 7, SIGNATURE_OUTPUTS = 1, MAP_NAME = 0, MAP_TENSOR = 1, GRAPH_OUTPUTS = 2 };
+enum {
+    MODEL_SIGNATURES = 7,
+    SIGNATURE_OUTPUTS = 1,
+    MAP_NAME = 0,
+    MAP_TENSOR = 1,
+    GRAPH_OUTPUTS = 2
+};
 enum head_kind { HEAD_UNKNOWN, HEAD_CLASS, HEAD_BOX };
 enum { DETECTION_BOXES, DETECTION_SCORES, DETECTION_ANCHORS };
 
@@ -200,8 +206,7 @@ static const struct conv *finest(const struct follow *follow, const struct chain
     const struct conv *best = &chains[0].layers[layer].pointwise;
     for (int l = 1; l < TFLITE_LEVELS; l++) {
         const struct conv *other = &chains[l].layers[layer].pointwise;
-        if (other->bias >= 0 &&
-            unit_of(follow, other->bias, 0) < unit_of(follow, best->bias, 0)) {
+        if (other->bias >= 0 && unit_of(follow, other->bias, 0) < unit_of(follow, best->bias, 0)) {
             best = other;
         }
     }
@@ -370,8 +375,7 @@ static bool emit_heads(struct follow *follow, const struct heads *heads)
 bool follow_heads(struct follow *follow)
 {
     struct heads *heads = g_new0(struct heads, 1);
-    bool ok = read_heads(follow, heads) && check_shared(follow, heads) &&
-              emit_heads(follow, heads);
+    bool ok = read_heads(follow, heads) && check_shared(follow, heads) && emit_heads(follow, heads);
     g_free(heads);
     return ok;
 }

@@ -6,7 +6,14 @@
 enum { PADDING_SAME = 0 };
 enum { ACTIVATION_NONE = 0, ACTIVATION_RELU6 = 3 };
 // options by field number
-enum { CONV_PADDING, CONV_STRIDE_W, CONV_STRIDE_H, CONV_ACTIVATION, CONV_DILATION_W, CONV_DILATION_H };
+enum {
+    CONV_PADDING,
+    CONV_STRIDE_W,
+    CONV_STRIDE_H,
+    CONV_ACTIVATION,
+    CONV_DILATION_W,
+    CONV_DILATION_H
+};
 enum { DEPTHWISE_MULTIPLIER = 3, DEPTHWISE_ACTIVATION, DEPTHWISE_DILATION_W, DEPTHWISE_DILATION_H };
 
 bool tflite_other(struct follow *follow, const char *format, ...)
@@ -108,7 +115,8 @@ static bool check_weights(struct follow *follow, struct conv *conv)
     for (int i = 0; i < 2; i++) {
         int tensor = i == 0 ? conv->weight : conv->bias;
         const struct tflite_tensor *constant = &follow->tflite->tensors[MAX(tensor, 0)];
-        if (tensor >= 0 && tflite_dtype(constant->type) > DTYPE_F64 && constant->scales.count == 0) {
+        if (tensor >= 0 && tflite_dtype(constant->type) > DTYPE_F64 &&
+            constant->scales.count == 0) {
             return tflite_other(follow, "the integers of tensor %d have no scale", tensor);
         }
     }
@@ -124,7 +132,8 @@ bool tflite_conv(struct follow *follow, int op, struct conv *conv)
                           .bias = tflite_input(tflite, op, 2)};
     conv->depthwise = tflite->operators[op].code == TFLITE_DEPTHWISE_CONV_2D;
     bool depthwise = conv->depthwise;
-    if (!is_constant(follow, conv->weight) || (conv->bias >= 0 && !is_constant(follow, conv->bias))) {
+    if (!is_constant(follow, conv->weight) ||
+        (conv->bias >= 0 && !is_constant(follow, conv->bias))) {
         return tflite_other(follow, "operator %d (%s) has no constant weights", op,
                             tflite_code_name(tflite->operators[op].code));
     }
@@ -155,8 +164,7 @@ float *tflite_weights(struct follow *follow, int tensor)
     return tflite_values(follow->tflite, tensor, follow->error);
 }
 
-bool tflite_separable(struct follow *follow, int op, struct conv *depthwise,
-                      struct conv *pointwise)
+bool tflite_separable(struct follow *follow, int op, struct conv *depthwise, struct conv *pointwise)
 {
     if (!tflite_conv(follow, op, depthwise)) {
         return false;
@@ -177,8 +185,9 @@ bool tflite_separable(struct follow *follow, int op, struct conv *depthwise,
     g_autofree float *bias = depthwise->bias >= 0 ? tflite_weights(follow, depthwise->bias) : NULL;
     for (int i = 0; bias && i < depthwise->outputs; i++) {
         if (bias[i] != 0.0f) {
-            return tflite_other(follow, "operator %d has a bias between the halves of a separable "
-                                        "convolution",
+            return tflite_other(follow,
+                                "operator %d has a bias between the halves of a separable "
+                                "convolution",
                                 op);
         }
     }

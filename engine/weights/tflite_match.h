@@ -44,7 +44,7 @@ bool tflite_other(struct follow *follow, const char *format, ...) G_GNUC_PRINTF(
 
 // The n-th operator of a kind that reads a tensor, or -1.
 int tflite_reader(const struct follow *follow, int tensor, int code, int n);
-int tflite_sole_reader(const struct follow *follow, int tensor); // -1: none or several
+int tflite_sole_reader(const struct follow *follow, int tensor);        // -1: none or several
 int tflite_producer(const struct follow *follow, int tensor, int code); // -1: another kind
 // Field of an operator's options that is a byte or a 32-bit number.
 int tflite_option8(const struct follow *follow, int op, int field);

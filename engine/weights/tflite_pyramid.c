@@ -202,8 +202,9 @@ static bool match_terms(struct follow *follow, const struct cell *cell, int k, i
     int terms[MAX_TERMS], n;
     bool taken[MAX_TERMS] = {false};
     if (!collect_terms(follow, cell, k, sum, terms, node->n_inputs, &n)) {
-        return tflite_other(follow, "operator %d adds another number of features than the %d of "
-                                    "cell %d, node %d of a BiFPN",
+        return tflite_other(follow,
+                            "operator %d adds another number of features than the %d of "
+                            "cell %d, node %d of a BiFPN",
                             sum, node->n_inputs, cell->index, k);
     }
     for (int j = 0; j < n; j++) {
@@ -215,8 +216,9 @@ static bool match_terms(struct follow *follow, const struct cell *cell, int k, i
             taken[t] = taken[t] || found;
         }
         if (!found) {
-            return tflite_other(follow, "operator %d does not add what cell %d, node %d of a "
-                                        "BiFPN does",
+            return tflite_other(follow,
+                                "operator %d does not add what cell %d, node %d of a "
+                                "BiFPN does",
                                 sum, cell->index, k);
         }
     }

@@ -66,8 +66,8 @@ static void compare_layers(struct checkpoint *found, struct checkpoint *source,
         g_assert_cmpint(row, ==, other.inputs * other.kernel * other.kernel);
         tflite_round(precision, other.weight, own.outputs, row);
         bool shared = strstr(a->name, ".pw.") && !checkpoint_model(found)->arch.head_per_level;
-        compare(a->name, "weight", own.weight, other.weight, own.outputs * row,
-                shared ? 5e-7 : 0.0, precision == TFLITE_BYTES && shared ? 1e-7 : 0.0);
+        compare(a->name, "weight", own.weight, other.weight, own.outputs * row, shared ? 5e-7 : 0.0,
+                precision == TFLITE_BYTES && shared ? 1e-7 : 0.0);
         double bias = precision == TFLITE_SINGLE ? 0.0 : precision == TFLITE_HALF ? 5e-4 : 0.0;
         compare(a->name, "bias", own.bias, other.bias, own.outputs, bias,
                 precision == TFLITE_BYTES ? 1e-3 : bias * 1e-3);
@@ -149,10 +149,10 @@ static void test_convert(struct fixture *fixture, gconstpointer data)
                 n *= (gsize)wanted->shape[d];
             }
             g_autofree float *left = g_new(float, n), *right = g_new(float, n);
-            g_assert_true(checkpoint_read(found, wanted->name, wanted->shape, wanted->rank, left,
-                                          &error));
-            g_assert_true(checkpoint_read(saved, wanted->name, wanted->shape, wanted->rank, right,
-                                          &error));
+            g_assert_true(
+                checkpoint_read(found, wanted->name, wanted->shape, wanted->rank, left, &error));
+            g_assert_true(
+                checkpoint_read(saved, wanted->name, wanted->shape, wanted->rank, right, &error));
             g_assert_cmpmem(left, n * sizeof *left, right, n * sizeof *right);
         }
         checkpoint_close(&saved);

@@ -95,8 +95,7 @@ static void test_seeds(void)
         if (g_getenv("EFFDET_SEEDS")) {
             g_autofree char *name = g_strdup_printf("narrow_%zu.tflite", i);
             g_autofree char *path = g_build_filename(g_getenv("EFFDET_SEEDS"), name, NULL);
-            g_assert_true(
-                g_file_set_contents(path, (const char *)bytes->data, bytes->len, NULL));
+            g_assert_true(g_file_set_contents(path, (const char *)bytes->data, bytes->len, NULL));
         }
     }
 }

@@ -170,8 +170,8 @@ static void add_convolution(struct writer *writer, const struct node *node)
     const int32_t shape[4] = {depthwise ? 1 : folded.outputs, k, k,
                               depthwise ? folded.outputs : folded.inputs};
     int input = tensor_of(writer, node->inputs[0]), fused;
-    int weights = add_constant(writer, weight, 4, shape, depthwise ? 3 : 0, scales, folded.outputs,
-                               false);
+    int weights =
+        add_constant(writer, weight, 4, shape, depthwise ? 3 : 0, scales, folded.outputs, false);
     for (int o = 0; o < folded.outputs; o++) {
         scales[o] *= 0.05f;
     }
@@ -238,8 +238,8 @@ static void add_node(struct writer *writer, const struct node *node)
         add_operation(writer, RELU6, tensor_of(writer, node->inputs[0]),
                       tensor_of(writer, node->output));
     } else { // fused into the sum before it
-        struct operation *op = &g_array_index(writer->operations, struct operation,
-                                              writer->operations->len - 1);
+        struct operation *op =
+            &g_array_index(writer->operations, struct operation, writer->operations->len - 1);
         g_assert_cmpint(op->outputs[0], ==, tensor_of(writer, node->inputs[0]));
         op->outputs[0] = tensor_of(writer, node->output);
         op->options[0] = 3;
@@ -361,7 +361,8 @@ GByteArray *tflite_file_of(struct checkpoint *checkpoint, const struct tflite_op
     }
     for (int pass = 0; pass < 2; pass++) { // converters run either head first
         for (guint i = 0; i < graph->nodes->len; i++) {
-            bool late = options->shuffled && g_str_has_prefix(graph_node(graph, (int)i)->name, "class");
+            bool late =
+                options->shuffled && g_str_has_prefix(graph_node(graph, (int)i)->name, "class");
             if (late == (pass == 1)) {
                 add_node(&writer, graph_node(graph, (int)i));
             }

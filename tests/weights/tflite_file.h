@@ -26,8 +26,8 @@ struct tflite_options {
     bool valid;       // convolutions pad as VALID
     bool scaled;      // the detection operator has factors
     bool byte_input;
-    bool other_box;   // the box head of the top level predicts with weights of its own
-    double nudge;     // added to one anchor
+    bool other_box; // the box head of the top level predicts with weights of its own
+    double nudge;   // added to one anchor
 };
 // How a constant comes out of a file of this precision: rounded in place. Weights: outputs first.
 void tflite_round(enum tflite_precision precision, float *values, int outputs, int row);

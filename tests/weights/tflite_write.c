@@ -5,8 +5,8 @@
 
 #include <string.h>
 
-static const int codes[] = {ADD,   CONCAT,  CONV,   DEPTHWISE, DEQUANTIZE, LOGISTIC, POOL,
-                            RELU6, RESHAPE, CUSTOM, RESIZE,    QUANTIZE};
+static const int codes[] = {ADD,  CONCAT, CONV,    DEPTHWISE, DEQUANTIZE, LOGISTIC,
+                            POOL, RELU6,  RESHAPE, CUSTOM,    RESIZE,     QUANTIZE};
 
 static uint32_t put_text(GByteArray *bytes, const char *text)
 {
@@ -51,8 +51,11 @@ static void put_options(GByteArray *bytes, const struct fbw_table *op,
                         const struct operation *operation)
 {
     static const uint8_t sizes[][7] = {
-        [ADD] = {1}, [CONV] = {1, 4, 4, 1, 4, 4}, [DEPTHWISE] = {1, 4, 4, 4, 1, 4, 4},
-        [POOL] = {1, 4, 4, 4, 4, 1}, [RESIZE] = {1, 1},
+        [ADD] = {1},
+        [CONV] = {1, 4, 4, 1, 4, 4},
+        [DEPTHWISE] = {1, 4, 4, 4, 1, 4, 4},
+        [POOL] = {1, 4, 4, 4, 4, 1},
+        [RESIZE] = {1, 1},
     };
     uint32_t position;
     if (operation->code >= (int)G_N_ELEMENTS(sizes) || !sizes[operation->code][0]) {

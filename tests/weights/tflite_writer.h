@@ -26,7 +26,7 @@ struct writer {
     struct checkpoint *checkpoint;
     const struct graph *graph;
     GArray *tensors, *operations;
-    GArray *outputs; // int: tensors, classes by level, then boxes
+    GArray *outputs;      // int: tensors, classes by level, then boxes
     GHashTable *of_value; // (value, level) -> tensor + 1
 };
 
