@@ -221,6 +221,10 @@ static GArray *patterns_of(const char *name)
     add_zylo_pattern(patterns, brief);
     add_pattern(patterns, g_strdup(brief), ".pth", true);
     add_automl_patterns(patterns, brief);
+    if (g_str_has_prefix(brief, "lite")) {
+        add_pattern(patterns, g_strconcat("efficientdet-", brief, NULL), ".tflite", true);
+        add_pattern(patterns, g_strdup(brief), ".tflite", true);
+    }
     return patterns;
 }
 

@@ -85,7 +85,8 @@ int command_models(int argc, char **argv)
         "d1*.safetensors, tf_efficientdet_d1*.safetensors, tf_efficientdet_d1*.pth,\n"
         "efficientdet-d1.pth, d1*.pth, efficientdet-d1.tar.gz or .tgz, and the folder\n"
         "efficientdet-d1. More words may follow a name where a * stands; d7 never finds\n"
-        "d7x. zylo117-d1 finds efficientdet-d1.pth only, automl-d1 the archive.\n"
+        "d7x. zylo117-d1 finds efficientdet-d1.pth only, automl-d1 the archive. lite0 also\n"
+        "finds efficientdet-lite0*.tflite and lite0*.tflite.\n"
         "Any other weights file in the folders is listed under its own name.\n"
         "\"effdet fetch NAME\" downloads published weights.\n");
     g_option_context_add_main_entries(context, entries, NULL);

@@ -138,6 +138,11 @@ static void test_patterns(struct fixture *fixture, gconstpointer data)
         {"shelf", "shelf-cam.v2.safetensors", true},
         {"shelf", "shelf.pth", true},
         {"shelf", "shelfcam.safetensors", false},
+        {"shelf", "shelf.tflite", true},
+        {"lite0", "efficientdet-lite0-int8.tflite", true},
+        {"lite0", "lite0.tflite", true},
+        {"lite3", "efficientdet-lite3x.tflite", false},
+        {"d1", "d1.tflite", false},
     };
     for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_autofree char *path = touch(fixture->first, cases[i].file);

@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Fuzz target: any bytes as a weights file. Crashes, hangs, leaks and errors without a message are
 // findings. Runs under libFuzzer (option "fuzzers"), and over the stored corpus as a normal test
-// (replay.c).
+// (replay.c). Small TensorFlow Lite files of whole networks to start from: EFFDET_SEEDS=FOLDER
+// test_tflite_damage.
 #define _GNU_SOURCE
 #include "fuzz.h"
 #include "weights/container.h"
