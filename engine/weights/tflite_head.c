@@ -15,6 +15,7 @@
 #define MAX_STEPS 8             // from a head's last convolution to where its kind shows
 
 #define MAX_OUTPUTS 32
+#define SLACK_BYTES (UINT64_C(1) << 16)
 #define MAX_NAME_BYTES 128
 
 enum {
@@ -346,10 +347,26 @@ static void emit_layer(struct follow *follow, const struct heads *heads, int h, 
     }
 }
 
+// Layers may name the same data over and over, which must not multiply it in memory.
+static bool fits_memory(struct follow *follow)
+{
+    uint64_t channels = (uint64_t)follow->channels, size = follow->tflite->buffer.size;
+    uint64_t bytes = channels * channels * sizeof(float); // of one layer: both are below 2^31
+    if (bytes / 8 <= (size + SLACK_BYTES) / (uint64_t)follow->repeats) {
+        return true;
+    }
+    bad_file(follow->error, "has heads of %d layers of %d channels in %" G_GUINT64_FORMAT " bytes",
+             follow->repeats, follow->channels, size);
+    return false;
+}
+
 static bool emit_heads(struct follow *follow, const struct heads *heads)
 {
     struct shared shared[2][TFLITE_MAX_REPEATS] = {{{NULL}}};
     bool one = true;
+    if (!fits_memory(follow)) {
+        return false;
+    }
     for (int h = 0; h < 2; h++) {
         for (int r = 0; r < follow->repeats && one; r++) {
             one = share(follow, heads, h, r, &shared[h][r]);
