@@ -160,12 +160,8 @@ static bool is_adversarial(const struct container *container, const struct names
 
 // Published networks trained with AdvProp see pictures as -1 .. 1 with the letterbox at -1
 // (spec 7.4).
-static void apply_adversarial(const struct container *container, const struct names *names,
-                              struct model *model)
+static void apply_adversarial(struct model *model)
 {
-    if (!is_adversarial(container, names)) {
-        return;
-    }
     for (int i = 0; i < 3; i++) {
         model->pre.mean[i] = model->pre.std[i] = 127.5;
         model->pre.fill[i] = -1.0;
@@ -258,9 +254,15 @@ static bool describe(const struct container *container, const struct names *name
         !choose_arch(container, &structure, wish, &arch, error)) {
         return false;
     }
+    bool adversarial = is_adversarial(container, names);
+    if (names->naming == NAMING_AUTOML && (adversarial || arch.backbone->lite)) {
+        arch.sqrt_aspects = true; // published after google/automl had changed to it (spec 6.2)
+    }
     model_init(model, &arch, structure.num_classes);
     model_set_convention(model, convention);
-    apply_adversarial(container, names, model);
+    if (adversarial) {
+        apply_adversarial(model);
+    }
     if (metadata_apply(container, model, error) && project_apply(project, model, error) &&
         check_anchors(container, &structure, model, error) &&
         apply_options(options, model, error)) {

@@ -7,6 +7,7 @@
 #include "effdet/effdet.h"
 #include "reference.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -226,6 +227,8 @@ static void test_values(struct fixture *fixture, gconstpointer data)
     g_assert_cmpint(model->num_classes, ==, 2);
     g_assert_cmpint(model->arch.fpn_cells, ==, 2);
     g_assert_cmpfloat(model->pre.mean[0], ==, model->arch.backbone->lite ? 127.0 : 123.675);
+    double wide = model->arch.backbone->lite ? sqrt(2.0) : 1.4; // spec 6.2
+    g_assert_cmpfloat(model->anchors.aspects[1][0], ==, wide);
     // what convert writes holds the same network, in the same convention
     g_autoptr(GError) error = NULL;
     g_autofree char *converted = g_build_filename(fixture->folder, "c.safetensors", NULL);
@@ -235,6 +238,7 @@ static void test_values(struct fixture *fixture, gconstpointer data)
     check_values(converted, NULL);
     checkpoint = open_file(converted, NULL);
     g_assert_cmpint(checkpoint_model(checkpoint)->convention, ==, CONVENTION_TF);
+    g_assert_cmpfloat(checkpoint_model(checkpoint)->anchors.aspects[1][0], ==, wide);
     g_assert_cmpfloat(checkpoint_model(checkpoint)->pre.std[0], ==,
                       checkpoint_model(checkpoint)->arch.backbone->lite ? 128.0 : 58.395);
     checkpoint_close(&checkpoint);
@@ -269,6 +273,8 @@ static void test_adversarial(struct fixture *fixture, gconstpointer data)
         weights_file_write(file, path);
         struct checkpoint *checkpoint = open_file(path, NULL);
         const struct preprocess *pre = &checkpoint_model(checkpoint)->pre;
+        g_assert_cmpfloat(checkpoint_model(checkpoint)->anchors.aspects[1][0], ==,
+                          i == 0 ? sqrt(2.0) : 1.4);
         for (int c = 0; c < 3; c++) {
             g_assert_true((pre->mean[c] == 127.5) == (i == 0));
             g_assert_true((pre->std[c] == 127.5) == (i == 0));
