@@ -18,14 +18,15 @@
 typedef struct {
     gchar *clip, *size, *user; // from the command line; user is "NAME:PASSWORD"
     gint port, fps, width, height;
-    guint listening; // id of the source that holds the server
+    guint listening;     // id of the source that holds the server
     GPtrArray *pictures; // of GstBuffer, the clip in JPEG
 } Camera;
 
-// One playing stream. Every viewer of a shared one sees the same.
+// One playing stream. Every viewer of a shared one sees the same. Its thread may outlive the
+// camera.
 typedef struct {
-    const Camera *camera;
-    guint64 n_sent;
+    GPtrArray *pictures;
+    guint64 fps, n_sent;
 } Stream;
 
 static gboolean encode_clip(Camera *self, GError **error)
@@ -71,15 +72,22 @@ static gboolean encode_clip(Camera *self, GError **error)
 static void send_picture(GstAppSrc *source, guint wanted, gpointer data)
 {
     Stream *stream = data;
-    const Camera *camera = stream->camera;
     guint64 n = stream->n_sent++;
     GstBuffer *buffer =
-        gst_buffer_copy(g_ptr_array_index(camera->pictures, n % camera->pictures->len));
+        gst_buffer_copy(g_ptr_array_index(stream->pictures, n % stream->pictures->len));
 
-    GST_BUFFER_PTS(buffer) = gst_util_uint64_scale(n, GST_SECOND, (guint)camera->fps);
+    GST_BUFFER_PTS(buffer) = gst_util_uint64_scale(n, GST_SECOND, stream->fps);
     GST_BUFFER_DTS(buffer) = GST_CLOCK_TIME_NONE;
-    GST_BUFFER_DURATION(buffer) = GST_SECOND / (guint)camera->fps;
+    GST_BUFFER_DURATION(buffer) = GST_SECOND / stream->fps;
     gst_app_src_push_buffer(source, buffer);
+}
+
+static void free_stream(gpointer data)
+{
+    Stream *stream = data;
+
+    g_ptr_array_unref(stream->pictures);
+    g_free(stream);
 }
 
 static void start_stream(GstRTSPMediaFactory *factory, GstRTSPMedia *media, gpointer data)
@@ -93,9 +101,10 @@ static void start_stream(GstRTSPMediaFactory *factory, GstRTSPMedia *media, gpoi
         "image/jpeg", "width", G_TYPE_INT, camera->width, "height", G_TYPE_INT, camera->height,
         "framerate", GST_TYPE_FRACTION, camera->fps, 1, "parsed", G_TYPE_BOOLEAN, TRUE, NULL);
 
-    stream->camera = camera;
+    stream->pictures = g_ptr_array_ref(camera->pictures);
+    stream->fps = (guint64)camera->fps;
     gst_app_src_set_caps(GST_APP_SRC(source), caps);
-    gst_app_src_set_callbacks(GST_APP_SRC(source), &callbacks, stream, g_free);
+    gst_app_src_set_callbacks(GST_APP_SRC(source), &callbacks, stream, free_stream);
 }
 
 // Whoever does not say the name and the password is answered "401 Unauthorized".
@@ -183,6 +192,11 @@ static gboolean stop(gpointer loop)
     return G_SOURCE_CONTINUE;
 }
 
+static GstRTSPFilterResult drop_client(GstRTSPServer *server, GstRTSPClient *client, gpointer data)
+{
+    return GST_RTSP_FILTER_REMOVE;
+}
+
 int main(int argc, char **argv)
 {
     Camera self = {.port = 8554, .fps = 25, .width = 640, .height = 360};
@@ -205,6 +219,7 @@ int main(int argc, char **argv)
         g_print("rtsp://127.0.0.1:%d" PATH "\n", gst_rtsp_server_get_bound_port(server));
         g_main_loop_run(loop);
         g_source_remove(self.listening);
+        g_list_free(gst_rtsp_server_client_filter(server, drop_client, NULL)); // ends their streams
         g_object_unref(server);
     }
     g_ptr_array_unref(self.pictures);

@@ -247,8 +247,8 @@ static void test_refused(void)
 
     watch = START("RTSP_WATCH", "--json", "--tcp", right);
     expect_picture(watch, 320, 240, &time);
+    finish(camera, SIGTERM, 0); // while somebody watches
     finish(watch, SIGTERM, 0);
-    finish(camera, SIGTERM, 0);
 }
 
 int main(int argc, char **argv)
