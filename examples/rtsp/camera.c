@@ -197,6 +197,23 @@ static GstRTSPFilterResult drop_client(GstRTSPServer *server, GstRTSPClient *cli
     return GST_RTSP_FILTER_REMOVE;
 }
 
+static GstRTSPFilterResult drop_session(GstRTSPSessionPool *pool, GstRTSPSession *session,
+                                        gpointer data)
+{
+    return GST_RTSP_FILTER_REMOVE;
+}
+
+// Returns when the threads of all streams have ended.
+static void end_streams(GstRTSPServer *server)
+{
+    g_autoptr(GstRTSPSessionPool) sessions = gst_rtsp_server_get_session_pool(server);
+
+    g_list_free(gst_rtsp_server_client_filter(server, drop_client, NULL));
+    g_list_free(gst_rtsp_session_pool_filter(sessions, drop_session, NULL));
+    g_object_unref(server);
+    gst_rtsp_thread_pool_cleanup();
+}
+
 int main(int argc, char **argv)
 {
     Camera self = {.port = 8554, .fps = 25, .width = 640, .height = 360};
@@ -219,8 +236,7 @@ int main(int argc, char **argv)
         g_print("rtsp://127.0.0.1:%d" PATH "\n", gst_rtsp_server_get_bound_port(server));
         g_main_loop_run(loop);
         g_source_remove(self.listening);
-        g_list_free(gst_rtsp_server_client_filter(server, drop_client, NULL)); // ends their streams
-        g_object_unref(server);
+        end_streams(server);
     }
     g_ptr_array_unref(self.pictures);
     g_free(self.clip);
