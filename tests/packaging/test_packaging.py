@@ -95,6 +95,8 @@ def files():
 
 def build_dependencies():
     """The build group of packages.txt, without what Debian has on every machine that builds, and the other way round."""
+    for line in read('examples', 'packages.txt').splitlines():
+        assert re.match(r'#|[a-z]+(-\d+)? [a-z0-9][a-z0-9.+-]+$', line), f'packages.txt: "{line}" is neither a comment nor a group and a package'
     listed = set(re.findall(r'^build(?:-\d+)? (\S+)$', read('examples', 'packages.txt'), re.M)) - {'gcc', 'libc6-dev', 'ninja-build'}
     asked = {re.split(r'[ (]', alternative.strip())[0] for group in control()[0]['Build-Depends'].split(',') for alternative in group.split('|')}
     assert asked == listed | {'debhelper-compat', 'pkgconf'}, asked ^ (listed | {'debhelper-compat', 'pkgconf'})
