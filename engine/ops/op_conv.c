@@ -7,7 +7,7 @@
 
 #include <math.h>
 
-#define MAX_TILE_BLOCKS 2 // channel blocks of the largest tile
+#define MAX_TILE_BLOCKS 4 // channel blocks of the largest tile
 
 struct shape {
     int pixels, blocks, terms;

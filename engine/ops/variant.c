@@ -122,12 +122,15 @@ static const struct variant separable[] = {{"32x1", 32, 1, 1, 64, 100}, {"16x2",
 static const struct variant sum_depthwise[] = {
     {"address4", 4, 1, 4, 8, 3, 0, 0, true}, {"4", 4, 1, 4, 8, 2}, {NULL}};
 
-// Dense convolutions: of networks that are not EfficientDet's own, so the same for all classes.
-static const struct variant conv[] = {{"8x4", 8, 1, 4, 64, 7},
-                                      {"8x4", 8, 1, 4, 8, 7},
-                                      {"4x1", 4, 1, 1, 64, 2.5f},
-                                      {"4x1", 4, 1, 1, 8, 2.5f},
-                                      {NULL}};
+// Dense convolutions: the large tile is for CPUs, whose registers are memory anyway.
+#define CONV_ROWS                                                                                  \
+    {"8x4", 8, 1, 4, 64, 5}, {"8x4", 8, 1, 4, 8, 5}, {"4x1", 4, 1, 1, 64, 1.8f},                   \
+    {                                                                                              \
+        "4x1", 4, 1, 1, 8, 1.8f                                                                    \
+    }
+static const struct variant conv_cpu[] = {
+    {"16x8", 16, 1, 8, 64, 10}, {"16x8", 16, 1, 8, 8, 10}, CONV_ROWS, {NULL}};
+static const struct variant conv_gpu[] = {CONV_ROWS, {NULL}};
 
 static const struct variant plain[] = {{"", 4, 1, 1, 64, 1}, {NULL}};
 
@@ -172,6 +175,11 @@ const struct class_plan *plan_for(const struct device *device, bool cpu_plan)
     return class_plan(cpu_plan ? CLASS_CPU_OLD : CLASS_DEFAULT);
 }
 
+static bool is_cpu(const struct class_plan *plan)
+{
+    return plan->device_class == CLASS_CPU_OLD || plan->device_class == CLASS_CPU_NEW;
+}
+
 const struct fuse_options *fusion_for(const struct class_plan *plan)
 {
     static const struct fuse_options cpu = {.parts = true, .sums = true};
@@ -182,8 +190,7 @@ const struct fuse_options *fusion_for(const struct class_plan *plan)
                                             .chain_pixels = 64,
                                             .squeeze_products = 20000,
                                             .expand_elements = 16 << 20};
-    bool is_cpu = plan->device_class == CLASS_CPU_OLD || plan->device_class == CLASS_CPU_NEW;
-    return is_cpu ? &cpu : &gpu;
+    return is_cpu(plan) ? &cpu : &gpu;
 }
 
 int variant_pixels(const struct variant *variant)
@@ -229,7 +236,7 @@ const struct variant *variants_of(const struct class_plan *plan, const char *ste
         return plan->depthwise;
     }
     if (g_str_equal(stem, "conv")) {
-        return conv;
+        return is_cpu(plan) ? conv_cpu : conv_gpu;
     }
     if (g_str_equal(stem, "separable")) {
         return separable;
