@@ -16,3 +16,19 @@ bool fail_value(GError **error, const char *format, ...)
     g_set_error_literal(error, EFFDET_ERROR, EFFDET_ERROR_BAD_VALUE, text);
     return false;
 }
+
+void error_propagate_line(GError **error, GError *cause)
+{
+    if (!cause) {
+        return;
+    }
+    char *line = g_utf8_make_valid(cause->message, -1);
+    for (char *c = line; *c; c++) {
+        if ((unsigned char)*c < 0x20 || *c == 0x7f) {
+            *c = '?';
+        }
+    }
+    g_free(cause->message);
+    cause->message = line;
+    g_propagate_error(error, cause);
+}

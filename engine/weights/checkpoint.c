@@ -4,6 +4,7 @@
 // form.
 #include "weights/checkpoint.h"
 
+#include "base/error.h"
 #include "effdet/effdet.h"
 #include "weights/recognise.h"
 #include "weights/synthetic.h"
@@ -182,8 +183,8 @@ static bool verify(const struct checkpoint *checkpoint, GError **error)
     return ok;
 }
 
-struct checkpoint *checkpoint_open(const char *path, const struct checkpoint_options *options,
-                                   GError **error)
+static struct checkpoint *open_checkpoint(const char *path,
+                                          const struct checkpoint_options *options, GError **error)
 {
     struct container *container = container_open(path, error);
     struct names *names = container ? names_new(container, error) : NULL;
@@ -201,6 +202,15 @@ struct checkpoint *checkpoint_open(const char *path, const struct checkpoint_opt
     if (!verify(checkpoint, error)) {
         checkpoint_close(&checkpoint);
     }
+    return checkpoint;
+}
+
+struct checkpoint *checkpoint_open(const char *path, const struct checkpoint_options *options,
+                                   GError **error)
+{
+    GError *cause = NULL;
+    struct checkpoint *checkpoint = open_checkpoint(path, options, &cause);
+    error_propagate_line(error, cause);
     return checkpoint;
 }
 
@@ -253,11 +263,13 @@ bool checkpoint_all_used(const struct checkpoint *checkpoint, GError **error)
     if (unused > 0) {
         g_autofree char *shape = shape_text(first->shape, first->rank);
         g_autofree char *more = unused > 1 ? g_strdup_printf(" and %d more", unused - 1) : NULL;
-        g_set_error(error, EFFDET_ERROR, EFFDET_ERROR_BAD_FILE,
-                    "%s: wanted only tensors of %s, found %s %s%s, which it has no use for; the "
-                    "file is of another network",
-                    checkpoint_path(checkpoint), checkpoint->model.arch.name, first->name, shape,
-                    more ? more : "");
+        GError *cause = g_error_new(
+            EFFDET_ERROR, EFFDET_ERROR_BAD_FILE,
+            "%s: wanted only tensors of %s, found %s %s%s, which it has no use for; the "
+            "file is of another network",
+            checkpoint_path(checkpoint), checkpoint->model.arch.name, first->name, shape,
+            more ? more : "");
+        error_propagate_line(error, cause);
         return false;
     }
     return true;

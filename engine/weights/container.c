@@ -5,6 +5,7 @@
 // container_FORMAT.c.
 #include "weights/container.h"
 
+#include "base/error.h"
 #include "weights/container_internal.h"
 #include "weights/parts.h"
 #include "weights/sstable.h"
@@ -80,20 +81,10 @@ bool container_pread_fd(int fd, uint64_t offset, void *dst, size_t size, GError 
 
 // Names the file in front of the message and keeps it to one line of text, whatever names the file
 // had in it.
-static void finish_error(const char *path, GError **error)
+static void finish_error(const char *path, GError **error, GError *cause)
 {
-    if (!error || !*error) {
-        return;
-    }
-    g_autofree char *joined = g_strdup_printf("%s: %s", path, (*error)->message);
-    char *line = g_utf8_make_valid(joined, -1);
-    for (char *c = line; *c; c++) {
-        if ((unsigned char)*c < 0x20 || *c == 0x7f) {
-            *c = '?';
-        }
-    }
-    g_free((*error)->message);
-    (*error)->message = line;
+    g_prefix_error(&cause, "%s: ", path);
+    error_propagate_line(error, cause);
 }
 
 // A regular file only: a device or a FIFO could block or have effects.
@@ -174,8 +165,7 @@ struct container *container_open(const char *path, GError **error)
     if ((!container->format &&
          (!open_file(container, &cause) || !find_format(container, &cause))) ||
         !container->format->open(container, &cause)) {
-        finish_error(path, &cause);
-        g_propagate_error(error, cause);
+        finish_error(path, error, cause);
         container_close(&container);
     }
     return container;
@@ -462,8 +452,7 @@ bool container_read(struct container *container, int index, float *dst, GError *
               : is_contiguous(tensor) ? read_contiguous(container, tensor, dst, &cause)
                                       : read_strided(container, tensor, dst, &cause);
     if (!ok) {
-        finish_error(container->path, &cause);
-        g_propagate_error(error, cause);
+        finish_error(container->path, error, cause);
     }
     return ok;
 }

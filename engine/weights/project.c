@@ -4,6 +4,7 @@
 // two lists of anchors are usually strings with Python expressions in them.
 #include "weights/project.h"
 
+#include "base/error.h"
 #include "effdet/effdet.h"
 #include "weights/expression.h"
 
@@ -30,10 +31,11 @@ static void fail(struct reader *reader, const char *key, const char *wanted,
 {
     const char *text = scalar(found);
     if (!reader->failed) {
-        g_set_error(reader->error, EFFDET_ERROR, EFFDET_ERROR_BAD_FILE,
-                    "project %s: key %s: wanted %s, found %s%.60s%s", reader->project->path, key,
-                    wanted, text ? "\"" : "", text ? text : "another kind of value",
-                    text ? "\"" : "");
+        GError *cause = g_error_new(EFFDET_ERROR, EFFDET_ERROR_BAD_FILE,
+                                    "project %s: key %s: wanted %s, found %s%.60s%s",
+                                    reader->project->path, key, wanted, text ? "\"" : "",
+                                    text ? text : "another kind of value", text ? "\"" : "");
+        error_propagate_line(reader->error, cause);
     }
     reader->failed = true;
 }

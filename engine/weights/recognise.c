@@ -5,6 +5,7 @@
 // file's name, metadata, a zylo117 project, the caller's options.
 #include "weights/recognise.h"
 
+#include "base/error.h"
 #include "effdet/effdet.h"
 #include "weights/project.h"
 
@@ -290,8 +291,10 @@ bool recognise_with_names(const struct container *container, const struct names 
 bool recognise_model(const struct container *container, const struct checkpoint_options *options,
                      struct model *model, GError **error)
 {
-    struct names *names = names_new(container, error);
-    bool ok = names && recognise_with_names(container, names, options, model, error);
+    GError *cause = NULL;
+    struct names *names = names_new(container, &cause);
+    bool ok = names && recognise_with_names(container, names, options, model, &cause);
     names_free(&names);
+    error_propagate_line(error, cause);
     return ok;
 }
