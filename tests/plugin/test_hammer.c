@@ -138,6 +138,15 @@ static gpointer push_for_ever(gpointer data)
     return NULL;
 }
 
+// A state may change between two events that the other thread sends; GStreamer says so, and that
+// thread begins anew when the next buffer is refused.
+static gboolean is_fatal(const gchar *domain, GLogLevelFlags level, const gchar *message,
+                         gpointer data)
+{
+    return strstr(message, "Sticky event misordering") == NULL &&
+           strstr(message, "Got data flow before") == NULL;
+}
+
 static void test_states(gconstpointer random)
 {
     static const GstState to_null[] = {GST_STATE_NULL, GST_STATE_PLAYING};
@@ -145,6 +154,7 @@ static void test_states(gconstpointer random)
     Rig rig;
     GThread *thread;
 
+    g_test_log_set_fatal_handler(is_fatal, NULL);
     fake_script(&(FakeScript){.completion_us = 300});
     rig_init(&rig);
     thread = g_thread_new("push", push_for_ever, &rig);
