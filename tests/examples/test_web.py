@@ -222,7 +222,8 @@ class Browser:
             os.dup2(ends[0], 3)
             os.dup2(ends[1], 4)
 
-        environment = {name: text for name, text in os.environ.items() if name != 'LD_PRELOAD'}
+        # the browser draws with Vulkan too, and neither its calls nor its memory are looked at here
+        environment = {name: text for name, text in os.environ.items() if name != 'LD_PRELOAD' and not name.startswith('VK_')}
         self.process = subprocess.Popen(
             [program, '--headless', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--no-first-run', '--remote-debugging-pipe',
              f'--user-data-dir={folder}', 'about:blank'], env=environment, pass_fds=(3, 4), preexec_fn=place_ends, stderr=subprocess.DEVNULL)
