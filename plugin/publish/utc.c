@@ -46,13 +46,11 @@ FrameUtc utc_of_frame(GstElement *element, GstBuffer *buffer, GstClockTime runni
 gchar *utc_format(gint64 unix_ns)
 {
     g_autoptr(GDateTime) date = g_date_time_new_from_unix_utc(unix_ns / (gint64)GST_SECOND);
+    g_autofree gchar *seconds = NULL;
 
     if (unix_ns < 0 || date == NULL || g_date_time_get_year(date) > 9999) {
         return NULL;
     }
-    return g_strdup_printf("%04d-%02d-%02dT%02d:%02d:%02d.%06dZ", g_date_time_get_year(date),
-                           g_date_time_get_month(date), g_date_time_get_day_of_month(date),
-                           g_date_time_get_hour(date), g_date_time_get_minute(date),
-                           g_date_time_get_second(date),
-                           (gint)(unix_ns % (gint64)GST_SECOND / 1000));
+    seconds = g_date_time_format(date, "%Y-%m-%dT%H:%M:%S");
+    return g_strdup_printf("%s.%06dZ", seconds, (gint)(unix_ns % (gint64)GST_SECOND / 1000));
 }
