@@ -1,23 +1,23 @@
 # SPDX-FileCopyrightText: effdet contributors
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What the Python tests of the effdet command share: running it, expectations with readable failures, TAP."""
+import functools
 import json
 import os
 import re
 import subprocess
 import sys
 import tempfile
-import traceback
+
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
+import tap
+from tap import Skip
 
 COMMAND = sys.argv[1]
 LAYER = re.compile(r'Validation (Error|Warning)|VUID-|SYNC-HAZARD|UNASSIGNED-')
 SOURCE = os.environ['EFFDET_SOURCE_DIR']
 PERSON = os.path.join(SOURCE, 'examples', 'models', 'person-lite0')
 PERSON_WEIGHTS = os.path.join(PERSON, 'person-lite0.fp16.safetensors')
-
-
-class Skip(Exception):
-    """A test that cannot run here; the text names what is lacking."""
 
 
 class Run:
@@ -76,18 +76,10 @@ def keys(document, *names):
 
 def main(tests):
     """Runs the functions, each with a temporary folder."""
-    failed = 0
-    print(f'1..{len(tests)}')
-    for number, test in enumerate(tests, 1):
-        name = test.__name__.replace('_', '-')
-        try:
+    def in_folder(test):
+        @functools.wraps(test)
+        def inside():
             with tempfile.TemporaryDirectory(prefix='effdet-cli-') as folder:
                 test(folder)
-            print(f'ok {number} {name}', flush=True)
-        except Skip as lack:
-            print(f'ok {number} {name} # SKIP {lack}', flush=True)
-        except Exception:
-            failed += 1
-            print(f'not ok {number} {name}')
-            print('\n'.join('# ' + line for line in traceback.format_exc().splitlines()), flush=True)
-    return 1 if failed else 0
+        return inside
+    return tap.run([in_folder(test) for test in tests])

@@ -13,6 +13,9 @@ import shutil
 import subprocess
 import sys
 
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
+import tap
+
 EFFDET, PAGE = sys.argv[1:3]
 
 
@@ -87,18 +90,7 @@ def main():
     if not shutil.which('groff'):
         print('1..0 # SKIP groff not installed')
         return 0
-    cases = [everything_that_help_says, nothing_besides, its_form]
-    print(f'1..{len(cases)}')
-    failed = 0
-    for number, case in enumerate(cases, 1):
-        verdict = 'ok'
-        try:
-            case()
-        except AssertionError as problem:
-            print('# ' + str(problem).replace('\n', '\n# '))
-            verdict, failed = 'not ok', failed + 1
-        print(f'{verdict} {number} /manual/{case.__name__.replace("_", "-")}', flush=True)
-    return 1 if failed else 0
+    return tap.run([everything_that_help_says, nothing_besides, its_form], '/manual/')
 
 
 if __name__ == '__main__':

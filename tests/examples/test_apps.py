@@ -7,7 +7,9 @@ import re
 import subprocess
 import sys
 import tempfile
-import traceback
+
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
+import tap
 
 EXAMPLES = os.path.join(os.environ['EFFDET_SOURCE_DIR'], 'examples')
 SCRIPT = os.path.join(EXAMPLES, 'watch.py')
@@ -18,7 +20,15 @@ def run(*arguments, **environment):
                           capture_output=True, check=False)
 
 
+def need_gi():
+    try:
+        import gi  # noqa: F401
+    except ImportError as error:
+        raise tap.Skip('no PyGObject (Debian: python3-gi)') from error
+
+
 def people_come_and_go():
+    need_gi()
     with tempfile.TemporaryDirectory() as folder:
         done = run('--interval', '5', '--save', folder)
         assert done.returncode == 0 and not done.stderr, done
@@ -35,6 +45,7 @@ def people_come_and_go():
 
 
 def what_fails_says_so():
+    need_gi()
     for arguments, environment, wanted in (
             (['/no/such.mkv'], {}, 'source: Resource not found'),
             (['--model', 'none of them'], {}, 'detector: unknown model "none of them"'),
@@ -77,23 +88,5 @@ def people_are_counted():
         assert done.returncode == status and done.stderr.startswith('people-counter: ') and done.stderr.count('\n') == 1, done
 
 
-def main():
-    tests = [people_come_and_go, what_fails_says_so, a_mosaic_is_recorded, people_are_counted]
-    print(f'1..{len(tests)}')
-    try:
-        import gi  # noqa: F401
-    except ImportError:
-        for number, test in enumerate(tests, 1):
-            print(f'ok {number} /examples/{test.__name__} # SKIP no PyGObject (Debian: python3-gi)')
-        return
-    for number, test in enumerate(tests, 1):
-        try:
-            test()
-            print(f'ok {number} /examples/{test.__name__}')
-        except Exception:
-            print('# ' + traceback.format_exc().replace('\n', '\n# '))
-            print(f'not ok {number} /examples/{test.__name__}')
-
-
 if __name__ == '__main__':
-    main()
+    sys.exit(tap.run([people_come_and_go, what_fails_says_so, a_mosaic_is_recorded, people_are_counted], '/examples/'))

@@ -21,8 +21,10 @@ import sys
 import tempfile
 import threading
 import time
-import traceback
 from urllib.parse import urlparse
+
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
+import tap
 
 VIEWER = sys.argv[1]
 PICTURE = os.path.join(os.environ['EFFDET_SOURCE_DIR'], 'examples', 'models', 'person-lite0', 'one-person.jpg')
@@ -316,7 +318,8 @@ def check_screenshot(picture, place, note, colours):
             assert picture.share(other, colour) < 0.1, (thing, colour)
 
 
-def the_page_shows_boxes(program):
+def the_page_shows_boxes():
+    program = find_browser()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         browser = Browser(program, folder)
         try:
@@ -347,36 +350,23 @@ def the_page_shows_boxes(program):
 
 
 def find_browser():
-    """Its path and None, or None and what is missing."""
     try:
         import gi
         gi.require_version('GdkPixbuf', '2.0')
-    except (ImportError, ValueError):
-        return None, 'no GdkPixbuf for Python (Debian: python3-gi, gir1.2-gdkpixbuf-2.0)'
-    return next(filter(None, map(shutil.which, ('chromium-headless-shell', 'chromium'))), None), 'no Chromium (Debian: chromium-headless-shell)'
+    except (ImportError, ValueError) as error:
+        raise tap.Skip('no GdkPixbuf for Python (Debian: python3-gi, gir1.2-gdkpixbuf-2.0)') from error
+    program = shutil.which('chromium-headless-shell') or shutil.which('chromium')
+    if not program:
+        raise tap.Skip('no Chromium (Debian: chromium-headless-shell)')
+    return program
 
 
 def main():
     tests = [frames_come_with_their_objects_to_its_own_page, what_has_an_end_is_repeated, what_is_wrong_is_said]
     if '--browser' in sys.argv:
         tests.append(the_page_shows_boxes)
-    print(f'1..{len(tests)}')
-    for number, test in enumerate(tests, 1):
-        arguments, missing = [], None
-        if test is the_page_shows_boxes:
-            program, missing = find_browser()
-            arguments = [program]
-        if arguments == [None]:
-            print(f'ok {number} /examples/{test.__name__} # SKIP {missing}', flush=True)
-            continue
-        started = time.monotonic()
-        try:
-            test(*arguments)
-            print(f'ok {number} /examples/{test.__name__}\n# {time.monotonic() - started:.1f} s', flush=True)
-        except Exception:
-            print('# ' + traceback.format_exc().replace('\n', '\n# '))
-            print(f'not ok {number} /examples/{test.__name__}', flush=True)
+    return tap.run(tests, '/examples/')
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

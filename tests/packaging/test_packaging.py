@@ -13,6 +13,9 @@ import re
 import subprocess
 import sys
 
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
+import tap
+
 BUILD, VERSION = sys.argv[1:3]
 SOURCE = os.environ['EFFDET_SOURCE_DIR']
 DEBIAN = os.path.join(SOURCE, 'examples', 'packaging', 'debian')
@@ -115,20 +118,5 @@ def copyright_covers():
     assert named == texts and len(named) > 1, (named, texts)
 
 
-def main():
-    cases = [versions, soname, symbols, files, build_dependencies, copyright_covers]
-    print(f'1..{len(cases)}')
-    failed = 0
-    for number, case in enumerate(cases, 1):
-        verdict = 'ok'
-        try:
-            case()
-        except (AssertionError, AttributeError, OSError) as problem:
-            print('# ' + f'{problem!r}'.replace('\\n', '\n# '))
-            verdict, failed = 'not ok', failed + 1
-        print(f'{verdict} {number} /packaging/{case.__name__.replace("_", "-")}', flush=True)
-    return 1 if failed else 0
-
-
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(tap.run([versions, soname, symbols, files, build_dependencies, copyright_covers], '/packaging/'))
