@@ -8,7 +8,8 @@
 
 #define ARENA_ALIGNMENT 256 // largest that Vulkan allows for any offset
 #define MAX_ATTEMPTS 16
-#define SLACK_BYTES 64 // wide loads may run over the end of a tensor
+#define CACHE_STRIDE_BYTES 4096 // planes so far apart would share few lines of a cache
+#define SLACK_BYTES 384         // wide loads may run over the end of a tensor
 
 static int levels(const struct graph *graph)
 {
@@ -65,6 +66,10 @@ static void size_values(struct graph *graph, int element_bytes)
         value->pitch = value->is_float ? value->pixels
                                        : (int)align_up((uint64_t)value->pixels, aligned_pixels);
         uint64_t element = value->is_float ? 4 : (uint64_t)element_bytes;
+        if (!value->is_float && value->pixels > aligned_pixels &&
+            (uint64_t)value->pitch * 4 * element % CACHE_STRIDE_BYTES == 0) {
+            value->pitch += aligned_pixels;
+        }
         value->bytes =
             (uint64_t)channel_blocks(value->channels) * (uint64_t)value->pitch * 4 * element;
     }
@@ -95,7 +100,7 @@ static uint64_t footprint(const struct value *value)
 // Lowest gap between the placed values that live at the same time (sorted by offset).
 static uint64_t find_gap(GPtrArray *placed, const struct value *value)
 {
-    uint64_t offset = 0;
+    uint64_t offset = ARENA_ALIGNMENT; // wide loads may begin before a tensor, too
     for (guint i = 0; i < placed->len; i++) {
         const struct value *other = g_ptr_array_index(placed, i);
         if (other->last < value->first || value->last < other->first) {
@@ -113,7 +118,7 @@ static uint64_t find_lower_bound(const struct graph *graph)
 {
     uint64_t bound = 0;
     for (int i = -1; i <= levels(graph); i++) {
-        uint64_t live = 0;
+        uint64_t live = ARENA_ALIGNMENT;
         for (guint v = 0; v < graph->values->len; v++) {
             const struct value *value = graph_value(graph, (int)v);
             if (value->parent < 0 && value->first <= i && i <= value->last) {
