@@ -15,7 +15,7 @@
 
 void main()
 {
-    find_tile();
+    find_tile(gl_GlobalInvocationID.x);
     const uint weight_block = push.block_first + block;
     vec4 sum[ROWS * COLS];
     const vec4 start = LOAD_FLOAT(bias, weight_block);

@@ -4,7 +4,11 @@
 //   -DKERNEL=3 -DSTRIDE=1 -DROWS=4 -DCOLS=2
 #define INTERFACE_DEPTHWISE
 #include "access.glsl"
+#if LANES
+#include "lanes.glsl"
+#else
 #include "depthwise_weights.glsl"
+#endif
 #include "interface.h"
 #include "activation.glsl"
 #define SPAN ((COLS - 1) * STRIDE + KERNEL) // input columns of a tile
@@ -18,13 +22,19 @@ layout(local_size_x_id = SPEC_LOCAL_SIZE) in;
 layout(constant_id = DEPTHWISE_SPEC_LEVELS) const uint LEVELS = 1;
 layout(constant_id = DEPTHWISE_SPEC_PARTIAL) const uint PARTIAL = PARTIAL_NONE;
 
+#if !LANES
 INPUT(0, x);               // [C / 4][x_pitch][4]
+#endif
 #if !ADDRESS
 INPUT(1, weights);         // [C / 4][KERNEL * KERNEL][4]
 INPUT_FLOAT(2, bias);      // [C / 4][4]
 #endif
+#if LANES
+layout(set = 0, binding = 4, std430) buffer partial_block { float partial[]; };
+#else
 OUTPUT(3, y);              // [C / 4][y_pitch][4]
 OUTPUT_FLOAT(4, partial);  // [C / 4][partial_pitch][4]
+#endif
 
 shared vec4 group_sums[PARTIAL == PARTIAL_GROUP ? gl_WorkGroupSize.x : 1];
 
@@ -42,11 +52,11 @@ int pad_before(int size)
     return max(((size + STRIDE - 1) / STRIDE - 1) * STRIDE + KERNEL - size, 0) / 2;
 }
 
-void find_tile()
+void find_tile(uint index)
 {
     block = gl_WorkGroupID.y;
-    live = gl_GlobalInvocationID.x < push.tiles;
-    const uint tile = min(gl_GlobalInvocationID.x, push.tiles - 1);
+    live = index < push.tiles;
+    const uint tile = min(index, push.tiles - 1);
     uint packed_size = push.level_size[0], pixel = push.level_pixel[0], first_tile = 0;
     [[unroll]] for (uint l = 1; l < LEVELS_MAX; l++) {
         if (l < LEVELS && tile >= push.level_tile[l]) {
@@ -65,6 +75,13 @@ void find_tile()
     y_start = int(push.y_first + pixel);
 }
 
+// Element of the tile's first result.
+int first_result()
+{
+    return y_start + int(block * push.y_pitch) + to.y * y_size.x + to.x;
+}
+
+#if !LANES
 // Input in the tile's line and column: 0 outside.
 vec4 load(int line, int column)
 {
@@ -79,12 +96,6 @@ void start_sums()
 {
     [[unroll]] for (uint i = 0; i < SUMS_DOWN * SUMS_ACROSS; i++)
         total[i] = vec4(0);
-}
-
-// Element of the tile's first result.
-int first_result()
-{
-    return y_start + int(block * push.y_pitch) + to.y * y_size.x + to.x;
 }
 
 void finish(int first, int row, int column, vec4 sum)
@@ -119,3 +130,4 @@ void finish_sums()
             STORE_FLOAT(partial, push.partial_first + block * push.partial_pitch + gl_WorkGroupID.x, group_sums[0]);
     }
 }
+#endif

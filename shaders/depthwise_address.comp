@@ -9,7 +9,7 @@
 
 void main()
 {
-    find_tile();
+    find_tile(gl_GlobalInvocationID.x);
     start_sums();
     const int first = first_result();
     const uint weight_block = push.block_first + block;

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // The header that C and GLSL share: binding numbers, push-constant blocks, specialisation ids and limits. One section an operation.
 // What changes the shape of the code is a specialisation constant or a -D build; what changes by layer is a push constant; what never changes
-// is a literal here; what changes by frame is in a uniform buffer. Only 32-bit scalars in the blocks, after one device address at most (in uniform
+// is a literal here; what changes by frame is in a uniform buffer. Only 32-bit scalars in the blocks, after two device addresses at most (in uniform
 // buffers also arrays of vec4, after a multiple of four scalars), so that both languages lay them out alike.
 #ifndef EFFDET_INTERFACE_H
 #define EFFDET_INTERFACE_H
@@ -18,6 +18,7 @@
 #define INT int32_t
 #define FLOAT float
 #define ADDRESS_OF(type, name) uint64_t name;
+#define ADDRESS_WORDS(name) uint64_t name;
 #else
 #define PUSH_BEGIN(name) layout(push_constant) uniform name {
 #define PUSH_END(name) } push;
@@ -27,7 +28,8 @@
 #define UINT uint
 #define INT int
 #define FLOAT float
-#if ADDRESS
+#define ADDRESS_WORDS(name) uvec2 name;
+#if ADDRESS && !LANES
 #define ADDRESS_OF(type, name) type name;
 #else
 #define ADDRESS_OF(type, name) uvec2 name;

@@ -6,6 +6,7 @@
 #if defined(INTERFACE_STEM) || defined(__STDC_VERSION__)
 PUSH_BEGIN(stem_push)
     ADDRESS_OF(stem_weights, weights)
+    ADDRESS_WORDS(inputs)     // LANES: of the buffer that x and y are in; x_first and y_first count from its start
     UINT pixels, blocks;      // results: pixels, and blocks of four channels
     UINT block_first;         // first of them in weights and bias
     UINT x_first, x_width, x_height;
@@ -31,6 +32,8 @@ PUSH_END(conv_push)
 // Input blocks of a trip: of pointwise_address.comp, and of pointwise.comp where inputs are texels
 #define POINTWISE_TRIP 4
 #define POINTWISE_TEXEL_TRIP 2
+#define POINTWISE_LANES_TRIP 16 // most input blocks of a trip of pointwise_lanes.comp, and with those before the trips
+#define POINTWISE_LANES_CODE 22
 #define POINTWISE_SPEC_INPUT_SCALE 2
 #define POINTWISE_SPEC_RESIDUAL 3
 #define POINTWISE_SPEC_LEVELS 4
@@ -42,14 +45,16 @@ PUSH_END(conv_push)
 #define POINTWISE_SPEC_MEANS 10
 #define POINTWISE_SPEC_HIDDEN 11
 #define POINTWISE_SPEC_MAXIMA 12
+#define POINTWISE_SPEC_TRIP 13
 #if defined(INTERFACE_POINTWISE) || defined(__STDC_VERSION__)
 PUSH_BEGIN(pointwise_push)
     ADDRESS_OF(pointwise_weights, weights)
+    ADDRESS_WORDS(inputs)               // LANES: of the buffer that x, y, factors and residual are in; their firsts count from its start
     UINT pixels, blocks;                // results: pixels, and blocks of four channels
     UINT block_first, table_blocks;     // first of them in weights and table; blocks of one level in the table
     UINT k_first, k_count, k_total;     // input blocks of this dispatch, and of the weights
     UINT x_first, x_pitch, y_first, y_pitch;
-    UINT factors_first, factors_pitch, residual_first, residual_pitch;
+    UINT factors_first, residual_first, residual_pitch;
     UINT level_first[LEVELS_MAX];       // first pixel of each level
     UINT part_tiles, part_blocks;       // convolutions side by side: rows of workgroups and output blocks of one
     UINT part_x;                        // elements of x from the first input block of one to that of the next
@@ -68,6 +73,7 @@ PUSH_END(pointwise_push)
 #if defined(INTERFACE_DEPTHWISE) || defined(__STDC_VERSION__)
 PUSH_BEGIN(depthwise_push)
     ADDRESS_OF(depthwise_weights, weights)
+    ADDRESS_WORDS(inputs)               // LANES: of the buffer that x and y are in; x_first and y_first count from its start
     UINT tiles, block_first;            // tiles of all levels; first channel block in weights and bias
     UINT symmetric;                     // padding: 1 = symmetric, 0 = SAME
     UINT x_blocks, x_first, x_pitch;    // input blocks of this dispatch: convolutions side by side read them in turn

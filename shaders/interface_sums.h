@@ -10,6 +10,7 @@
 #if defined(INTERFACE_SUMS) || defined(__STDC_VERSION__)
 PUSH_BEGIN(sum_depthwise_push)
     ADDRESS_OF(depthwise_weights, weights)
+    ADDRESS_WORDS(inputs)     // LANES: of the buffer that the values are in; x_first and y_first count from its start
     UINT tiles, tiles_x;      // of a channel block; side by side
     UINT rows;                // of a tile
     UINT block_first;         // first channel block in weights and bias

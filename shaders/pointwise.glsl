@@ -3,14 +3,16 @@
 // What all forms of the 1x1 convolution share: bindings, constants, levels and what is done with a finished sum. Not the sums themselves.
 #define INTERFACE_POINTWISE
 #include "access.glsl"
-#if ADDRESS
+#if LANES
+#include "lanes.glsl"
+#elif ADDRESS
 #extension GL_EXT_buffer_reference : require
 layout(buffer_reference) buffer pointwise_weights;
 #endif
 #include "interface.h"
 #include "activation.glsl"
 #include "maxima.glsl"
-#if ADDRESS
+#if ADDRESS && !LANES
 struct pointwise_trip {
     vec4 value[POINTWISE_TRIP * CHANNELS]; // [CHANNELS / 4][inputs of the trip][4 outputs]; the last trip of a row may not fill it
 };
@@ -25,6 +27,7 @@ layout(constant_id = POINTWISE_SPEC_LEVELS) const uint LEVELS = 1;             /
 layout(constant_id = POINTWISE_SPEC_ACCUMULATE) const bool ACCUMULATE = false; // go on from the sums that are in y
 layout(constant_id = POINTWISE_SPEC_FINISH) const bool FINISH = true;          // else leave plain sums in y
 
+#if !LANES
 INPUT(0, x);              // [inputs / 4][x_pitch][4]
 #if !ADDRESS
 INPUT(1, weights);        // [outputs / 4][inputs / 4][4 outputs][4 inputs]
@@ -32,6 +35,7 @@ INPUT(1, weights);        // [outputs / 4][inputs / 4][4 outputs][4 inputs]
 INPUT_FLOAT(2, table);    // bias [LEVELS][table_blocks][4]; then, if LEVELS > 1, scale of the same shape
 OUTPUT(3, y);             // [outputs / 4][y_pitch][4]
 INPUT(5, residual);       // [outputs / 4][residual_pitch][4]
+#endif
 #if SQUEEZE
 // The input factors are worked out by every workgroup for itself.
 layout(constant_id = POINTWISE_SPEC_SQUEEZE_ACTIVATION) const uint SQUEEZE_ACTIVATION = ACTIVATION_NONE;
@@ -51,8 +55,10 @@ void find_factors()
     barrier();
 }
 #else
+#if !LANES
 INPUT_FLOAT(4, factors);  // [inputs / 4][4]
 #define FACTOR(block) LOAD_FLOAT(factors, block)
+#endif
 layout(constant_id = POINTWISE_SPEC_MAXIMA) const bool MAXIMA = false; // leave the largest of each invocation's results
 layout(set = 0, binding = 6, std430) writeonly buffer Maxima { uint maxima[]; }; // [rows of tiles][invocations along pixels]
 
@@ -72,6 +78,7 @@ uint level_of(uint pixel)
     return level;
 }
 
+#if !LANES
 // y = activation(scale * sum + bias) + residual for four channels of one pixel. block: within this dispatch's window
 void finish(uint pixel, uint block, uint level, vec4 sum)
 {
@@ -93,3 +100,4 @@ void finish(uint pixel, uint block, uint level, vec4 sum)
     }
     STORE(y, at, result);
 }
+#endif

@@ -68,6 +68,7 @@ struct device_features {
     // "address": buffers have device addresses, shaders 64-bit integers; not on CPU drivers that
     // are slow with them
     bool address;
+    bool lanes;  // "lanes": with addresses, CPU drivers whose subgroups are vectors of eight lanes
     bool robust; // "robust": robustBufferAccess, switched on where it costs nothing (CPU)
 };
 // NULL-terminated names of the features that are set; free with g_strfreev().
@@ -104,6 +105,7 @@ struct device {
     uint32_t index;           // position in the loader's order
     uint32_t api_version;     // the lower of what the device and the instance speak
     uint32_t subgroup_size, timestamp_bits;
+    VkSubgroupFeatureFlags subgroup_operations; // of compute shaders
     bool float16_extension; // float16 comes from VK_KHR_shader_float16_int8, not from 1.2
     bool address_extension; // address comes from VK_KHR_buffer_device_address, not from 1.2
     int references;         // guarded by the lock of device.c

@@ -23,6 +23,7 @@ static const struct {
     {"timestamps", offsetof(struct device_features, timestamps)},
     {"texel", offsetof(struct device_features, texel)},
     {"address", offsetof(struct device_features, address)},
+    {"lanes", offsetof(struct device_features, lanes)},
     {"robust", offsetof(struct device_features, robust)},
 };
 
@@ -239,6 +240,8 @@ static void read_properties(struct device *device, const VkExtensionProperties *
     device->is_cpu = device->properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
     device->patience_ns = (device->is_cpu ? CPU_PATIENCE_S : GPU_PATIENCE_S) * UINT64_C(1000000000);
     device->subgroup_size = subgroup.subgroupSize;
+    device->subgroup_operations =
+        subgroup.supportedStages & VK_SHADER_STAGE_COMPUTE_BIT ? subgroup.supportedOperations : 0;
     device->driver_text = make_driver_text(device);
     read_limits(device, maintenance.maxMemoryAllocationSize);
     device->device_class =
@@ -288,7 +291,14 @@ static void read_features(struct device *device, const VkExtensionProperties *ex
                     (device->device_class == CLASS_CPU_NEW && device->subgroup_size <= 8)),
         .robust = device->is_cpu && features.features.robustBufferAccess,
     };
+    const VkSubgroupFeatureFlags operations = VK_SUBGROUP_FEATURE_BASIC_BIT |
+                                              VK_SUBGROUP_FEATURE_ARITHMETIC_BIT |
+                                              VK_SUBGROUP_FEATURE_SHUFFLE_BIT;
+    device->features.lanes = device->is_cpu && device->features.address &&
+                             device->subgroup_size == 8 &&
+                             (device->subgroup_operations & operations) == operations;
     mask_features(&device->features);
+    device->features.lanes = device->features.lanes && device->features.address;
 }
 
 // A family without graphics is preferred: it does not queue behind the compositor.

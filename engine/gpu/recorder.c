@@ -219,6 +219,10 @@ bool recorder_dispatch(struct recorder *recorder, const struct dispatch *dispatc
             const uint64_t address = binding->buffer->address + binding->offset;
             memcpy(push, &address, sizeof address);
         }
+        if (dispatch->from_start) {
+            const uint64_t address = dispatch->bindings[0].buffer->address;
+            memcpy(push + sizeof address, &address, sizeof address);
+        }
         device->vk.vkCmdPushConstants(commands, kernel->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0,
                                       (uint32_t)kernel->push_bytes, push);
     }

@@ -24,6 +24,7 @@ struct dispatch {
     uint8_t push[128];
     int addressed; // binding whose device address the recorder puts in front of the push block; 0:
                    // none
+    bool from_start; // behind it, the address of the buffer that binding 0 is in
     uint32_t groups[3];
     struct buffer *indirect; // NULL, or where the group counts are (VkDispatchIndirectCommand),
                              // read by the device

@@ -36,7 +36,7 @@ static GArray *rank_variants(const struct op_env *env, const struct variant *var
     GArray *ranked = g_array_new(FALSE, FALSE, sizeof(struct candidate));
     for (const struct variant *v = variants; v->tile; v++) {
         struct candidate candidate = {v, cost(plan, v, data)};
-        bool runs = !v->address || env->device->features.address;
+        bool runs = variant_runs(v, &env->device->features);
         if (runs && (!tile || g_str_equal(tile, v->tile))) {
             g_array_append_val(ranked, candidate);
         }

@@ -118,6 +118,14 @@ void launch_bind_address(struct launch *launch, int number, struct binding bindi
     launch->storage |= 3u << number;
 }
 
+uint32_t launch_from_start(struct launch *launch, struct slice slice, bool is_float)
+{
+    const uint64_t element = launch->env->half && !is_float ? 8 : 16;
+    launch->dispatch.from_start = true;
+    launch->storage = ~0u; // the bindings only say what is read and written
+    return (uint32_t)(slice.binding.offset / element) + slice.first;
+}
+
 // Bytes that go through a binding: none if it only fills the place of an absent one, and of a view
 // its own part of the range.
 static double traffic(const struct launch *launch, int number)

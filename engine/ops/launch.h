@@ -41,6 +41,10 @@ void launch_bind_storage(struct launch *launch, int number, struct binding bindi
 // Floats that the kernel finds by the device address at the start of its push block; the binding
 // only says what is read. So does the next one, of what kernels without addresses bind there.
 void launch_bind_address(struct launch *launch, int number, struct binding binding);
+// For kernels that read values by device address (variant->lanes): the first element of a slice,
+// counted from the start of its buffer, which is that of binding 0. is_float: of values that are
+// 32-bit whatever the precision.
+uint32_t launch_from_start(struct launch *launch, struct slice slice, bool is_float);
 // Picks the form (texel or buffer), finds the pipeline and appends the dispatch.
 bool launch_emit(struct launch *launch, const void *push, size_t push_bytes, uint32_t groups_x,
                  uint32_t groups_y, GError **error) WARN_UNUSED;

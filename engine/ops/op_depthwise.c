@@ -41,7 +41,7 @@ static bool leaves_partials(const struct class_plan *plan, const struct variant 
 {
     if (plan->group_partial) {
         return variant->rows == DEPTHWISE_TILE_ROWS && variant->cols == DEPTHWISE_TILE_COLS &&
-               variant->local == PARTIAL_LOCAL;
+               variant->local == PARTIAL_LOCAL && variant->lanes == 0;
     }
     return variant->rows % DEPTHWISE_TILE_ROWS == 0 && variant->cols % DEPTHWISE_TILE_COLS == 0;
 }
@@ -53,7 +53,7 @@ static double cost(const struct class_plan *plan, const struct variant *variant,
         return INFINITY;
     }
     int tiles = tile_count(shape->output, variant->rows, variant->cols);
-    int groups_x = ceil_div(tiles, variant->local);
+    int groups_x = ceil_div(tiles, variant_tiles(variant));
     if (groups_x > shape->groups) {
         return INFINITY;
     }
@@ -66,8 +66,7 @@ static const struct variant *find_with_partials(const struct op_env *env,
 {
     const struct class_plan *plan = plan_for(env->device, env->cpu_plan);
     for (; variants->tile; variants++) {
-        if (leaves_partials(plan, variants) &&
-            (!variants->address || env->device->features.address)) {
+        if (leaves_partials(plan, variants) && variant_runs(variants, &env->device->features)) {
             return variants;
         }
     }
@@ -140,6 +139,10 @@ static bool emit_window(struct op_env *env, const struct node *node, const struc
     }
     launch_bind_float(&launch, 2, bias); // by address: the weights again
     launch_bind(&launch, 3, y.binding);
+    if (variant->lanes) {
+        push.x_first = launch_from_start(&launch, x, false);
+        push.y_first = launch_from_start(&launch, y, false);
+    }
     launch_bind_float(&launch, 4, y.binding); // unless there are partial sums
     if (node->partial >= 0) {
         struct slice partial = op_slice(env, node->partial, first, count, true);
@@ -151,7 +154,8 @@ static bool emit_window(struct op_env *env, const struct node *node, const struc
     launch.dispatch.flops =
         2.0 * output->pixels * MIN(4 * count, output->channels) * node->kernel * node->kernel;
     return launch_emit(&launch, &push, sizeof push,
-                       (uint32_t)ceil_div((int)push.tiles, variant->local), (uint32_t)count, error);
+                       (uint32_t)ceil_div((int)push.tiles, variant_tiles(variant)), (uint32_t)count,
+                       error);
 }
 
 // All parts in one dispatch; where they exceed the storage range, each in dispatches of its own.
@@ -228,6 +232,24 @@ static bool check(const struct op_env *env, const struct node *node, const struc
     return fits;
 }
 
+// Weights for depthwise_lanes.comp: [C / 4][bias, taps, zeros for a row of them][two pixels][4]
+static struct binding pack_lanes(struct op_env *env, const struct folded *folded)
+{
+    const int taps = folded->kernel * folded->kernel, rows = 1 + taps + folded->kernel;
+    const size_t count = (size_t)channel_blocks(folded->outputs) * (size_t)rows * 8;
+    g_autofree float *packed = g_new0(float, count);
+    for (int c = 0; c < folded->outputs; c++) {
+        for (int pixel = 0; pixel < 2; pixel++) {
+            float *to = packed + c / 4 * rows * 8 + pixel * 4 + c % 4;
+            to[0] = folded->bias[c];
+            for (int t = 0; t < taps; t++) {
+                to[(1 + t) * 8] = folded->weight[c * taps + t];
+            }
+        }
+    }
+    return op_pack(env, packed, count, false);
+}
+
 bool op_depthwise_dispatch(struct op_env *env, const struct node *node, const struct folded *folded,
                            GError **error)
 {
@@ -245,7 +267,9 @@ bool op_depthwise_dispatch(struct op_env *env, const struct node *node, const st
         return false;
     }
     struct binding weights, bias;
-    if (variant->address) {
+    if (variant->lanes) {
+        weights = bias = pack_lanes(env, folded);
+    } else if (variant->address) {
         weights = bias = op_pack_depthwise_blocks(env, folded);
     } else {
         weights = op_pack_depthwise(env, folded, blocks);

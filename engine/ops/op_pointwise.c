@@ -5,6 +5,7 @@
 
 #include "effdet/effdet.h"
 #include "ops/maxima.h"
+#include "ops/pointwise.h"
 
 #include <limits.h>
 #include <math.h>
@@ -17,7 +18,7 @@ struct shape {
     int pixels, outputs, inputs; // outputs, inputs: blocks of four channels, of the largest part
     int parts;
     int invocations, groups; // that a workgroup, and a dispatch, may have
-    bool squeeze;
+    bool squeeze, scaled;
     double prologue; // products of squeeze-excite, which every workgroup does
 };
 
@@ -40,90 +41,21 @@ static double cost(const struct class_plan *plan, const struct variant *variant,
         (double)groups_x * ceil_div(shape->outputs * 4, variant_channels(variant)) * shape->parts;
     // kernels with shared memory go by whole slabs, and wait for it to be filled and added up
     int step = variant->split > 1 ? variant->split : variant->across > 1 ? SLAB : 1;
-    int inputs = ceil_div(shape->inputs, step) * step + (step > 1 ? 2 * SLAB : 0);
+    double inputs = ceil_div(shape->inputs, step) * step + (step > 1 ? 2 * SLAB : 0);
     double results = (double)variant_pixels(variant) * variant_channels(variant);
-    return variant_cost(plan, variant, groups, inputs * 4.0 + shape->prologue / results);
-}
-
-// logits: channels that are class logits with maxima, or 0.
-static struct binding pack_table(struct op_env *env, const struct folded *folded, int rows,
-                                 int logits)
-{
-    int levels = folded->n_levels;
-    size_t count = (size_t)rows * 4 * (size_t)levels * (levels > 1 ? 2 : 1);
-    g_autofree float *table = g_new0(float, count);
-    for (int l = 0; l < levels; l++) {
-        for (int o = 0; o < folded->outputs; o++) {
-            int from = l * folded->outputs + o;
-            table[l * rows * 4 + o] = folded->bias[from];
-            if (levels > 1) {
-                table[(levels + l) * rows * 4 + o] = folded->scale[from];
-            }
-        }
-        for (int o = logits; o % 4 != 0; o++) {
-            table[l * rows * 4 + o] = MAXIMA_NO_LOGIT;
-        }
+    if (shape->scaled && variant->lanes) { // of all pixels, a multiplication of the weight
+        inputs *= 1 + 0.5 / variant->cols;
     }
-    return op_pack(env, table, count, false);
-}
-
-// Everything of a node that its dispatches share.
-struct pointwise {
-    const struct node *node;
-    const struct folded *folded;
-    const struct variant *variant;
-    struct binding weights, table;
-    int outputs, inputs, rows; // blocks; rows: of the padded tables
-    bool squeeze;
-    struct binding reduce, expand; // of squeeze-excite
-    bool maxima;                   // leaves them, if one dispatch does all
-};
-
-// What of a node one dispatch does. Blocks: of the output from `first`, of the weights' rows from
-// k_first, of the input from x_first.
-struct window {
-    int first, count, k_first, k_count, x_first, x_count;
-    int n_parts; // convolutions side by side
-};
-
-// Weights for pointwise_address.comp: [rows of workgroups][trips][variant->channels / 4][inputs of
-// the trip][4 outputs], where the last trip of a row may have fewer inputs, and a gap after it.
-static struct binding pack_rows(struct op_env *env, const struct pointwise *op,
-                                const struct window *window, const struct pointwise_push *push,
-                                uint32_t rows)
-{
-    const struct folded *folded = op->folded;
-    const int tile = op->variant->channels, trips = ceil_div(window->k_count, POINTWISE_TRIP);
-    const size_t trip_floats = (size_t)POINTWISE_TRIP * 4 * (size_t)tile;
-    const size_t count = rows * (size_t)trips * trip_floats;
-    g_autofree float *packed = g_new0(float, count);
-    for (uint32_t row = 0; row < rows; row++) {
-        const uint32_t part = row / push->part_tiles;
-        const int in_part = (int)(row - part * push->part_tiles) * tile;
-        const int first = 4 * (window->first + (int)(part * push->part_blocks)) + in_part;
-        const int end = MIN(folded->outputs, 4 * (window->first + window->count));
-        const int k_end = MIN(folded->inputs, 4 * (window->k_first + window->k_count));
-        for (int i = 4 * window->k_first; i < k_end; i++) {
-            const int k = i / 4 - window->k_first, trip = k / POINTWISE_TRIP;
-            const int blocks = MIN(POINTWISE_TRIP, window->k_count - trip * POINTWISE_TRIP);
-            float *to = packed + ((size_t)row * (size_t)trips + (size_t)trip) * trip_floats +
-                        (size_t)(k % POINTWISE_TRIP * 4 + i % 4) * 4;
-            for (int o = first; o < MIN(first + tile, end); o++) {
-                const int block = (o - first) / 4;
-                to[(size_t)block * (size_t)blocks * 16 + (size_t)((o - first) % 4)] =
-                    folded->weight[(size_t)o * (size_t)folded->inputs + (size_t)i];
-            }
-        }
-    }
-    return op_pack(env, packed, count, false);
+    return variant_cost(plan, variant, groups, inputs * 4 + shape->prologue / results);
 }
 
 static void bind_factors(struct launch *launch, const struct pointwise *op,
                          struct pointwise_push *push)
 {
     struct slice factors = op_slice(launch->env, op->node->scale, 0, op->inputs, false);
-    push->factors_first = factors.first;
-    push->factors_pitch = factors.pitch;
+    if (op->variant->lanes) {
+        push->factors_first = launch_from_start(launch, factors, true) + push->k_first;
+    }
     launch_bind_float(launch, 4, factors.binding);
 }
 
@@ -170,8 +102,8 @@ static void bind_maxima(struct launch *launch, const struct pointwise *op, struc
     const int groups = ceil_div(classes->pixels, variant_pixels(variant));
     const struct maxima tiles = {
         .rows = (uint32_t)ceil_div(channel_blocks(classes->channels), blocks),
-        .columns = (uint32_t)(groups * (variant->local / across)),
-        .lanes = (uint32_t)(variant->local / across),
+        .columns = (uint32_t)(groups * (variant_tiles(variant) / across)),
+        .lanes = variant->lanes ? 1 : (uint32_t)(variant->local / across),
         .pixels = (uint32_t)(variant->rows * variant->cols),
         .blocks = (uint32_t)blocks,
     };
@@ -182,9 +114,36 @@ static void bind_maxima(struct launch *launch, const struct pointwise *op, struc
     }
 }
 
+// Input blocks of a trip of pointwise_lanes.comp: few trips, because between two of them there is
+// nothing to do for a while, but not much code. Some are left for before the trips: constants that
+// are first met in a loop and met again after it become variables of the loop in Mesa, and what
+// they cost is more than all of the sums.
+static int lanes_trip(int blocks)
+{
+    int trips = 1, trip = MIN(POINTWISE_LANES_TRIP, blocks - 2);
+    while (trip + blocks - trips * trip > POINTWISE_LANES_CODE) {
+        trips++;
+        trip = MIN(POINTWISE_LANES_TRIP, (blocks - 2) / trips);
+    }
+    return MAX(0, trip);
+}
+
+// Input blocks before the trips.
+static int lanes_head(int blocks, int trip)
+{
+    return trip ? (blocks - 2) % trip + 2 : blocks;
+}
+
 // Kernels without shared memory go through the inputs by trips of several blocks.
 static void set_trips(struct launch *launch, const struct variant *variant, int k_count)
 {
+    if (variant->lanes) {
+        const int trip = lanes_trip(k_count);
+        launch_spec(launch, POINTWISE_SPEC_TRIP, (uint32_t)MAX(1, trip));
+        launch_spec(launch, POINTWISE_SPEC_TAIL, (uint32_t)lanes_head(k_count, trip));
+        launch_spec(launch, POINTWISE_SPEC_LOOP, trip > 0);
+        return;
+    }
     const bool direct = variant->across == 0 && variant->split == 0;
     const bool texel = op_use_texel(launch->env, launch->stem, launch->dispatch.bindings,
                                     launch->kernel.n_bindings);
@@ -193,8 +152,38 @@ static void set_trips(struct launch *launch, const struct variant *variant, int 
     launch_spec(launch, POINTWISE_SPEC_LOOP, k_count >= trip);
 }
 
-static bool emit_window(struct op_env *env, const struct pointwise *op, const struct window *window,
-                        GError **error)
+// Sets where parts are; returns rows of workgroups.
+static uint32_t set_parts(const struct pointwise *op, const struct pointwise_window *window,
+                          struct pointwise_push *push)
+{
+    const int channels = variant_channels(op->variant);
+    push->part_tiles = (uint32_t)ceil_div(4 * window->count, channels);
+    push->part_blocks = (uint32_t)window->count;
+    if (window->n_parts <= 1) {
+        return push->part_tiles;
+    }
+    const struct part *second = &op->node->parts[1];
+    const int last = window->count - (window->n_parts - 1) * (second->first_output / 4);
+    push->part_blocks = (uint32_t)second->first_output / 4;
+    push->part_x = (uint32_t)second->first_input / 4 * push->x_pitch;
+    push->part_tiles = (uint32_t)ceil_div(4 * MAX((int)push->part_blocks, last), channels);
+    return (uint32_t)(window->n_parts - 1) * push->part_tiles +
+           (uint32_t)ceil_div(4 * last, channels);
+}
+
+static void bind_residual(struct launch *launch, const struct pointwise *op,
+                          const struct pointwise_window *window, struct pointwise_push *push)
+{
+    struct slice residual =
+        op_slice(launch->env, op->node->residual, window->first, window->count, false);
+    push->residual_first =
+        op->variant->lanes ? launch_from_start(launch, residual, false) : residual.first;
+    push->residual_pitch = residual.pitch;
+    launch_bind(launch, 5, residual.binding);
+}
+
+static bool emit_window(struct op_env *env, const struct pointwise *op,
+                        const struct pointwise_window *window, GError **error)
 {
     const int first = window->first, count = window->count, k_first = window->k_first;
     const int k_count = window->k_count;
@@ -215,20 +204,8 @@ static bool emit_window(struct op_env *env, const struct pointwise *op, const st
         .x_pitch = x.pitch,
         .y_first = y.first,
         .y_pitch = y.pitch,
-        .part_tiles = (uint32_t)ceil_div(4 * count, variant_channels(variant)),
-        .part_blocks = (uint32_t)count,
     };
-    uint32_t rows = push.part_tiles;
-    if (window->n_parts > 1) {
-        const struct part *second = &node->parts[1];
-        int last = count - (window->n_parts - 1) * (second->first_output / 4);
-        push.part_blocks = (uint32_t)second->first_output / 4;
-        push.part_x = (uint32_t)second->first_input / 4 * x.pitch;
-        push.part_tiles =
-            (uint32_t)ceil_div(4 * MAX((int)push.part_blocks, last), variant_channels(variant));
-        rows = (uint32_t)(window->n_parts - 1) * push.part_tiles +
-               (uint32_t)ceil_div(4 * last, variant_channels(variant));
-    }
+    const uint32_t rows = set_parts(op, window, &push);
     for (int l = 0; l < output->n_levels; l++) {
         push.level_first[l] = (uint32_t)output->level[l].offset;
     }
@@ -243,7 +220,8 @@ static bool emit_window(struct op_env *env, const struct pointwise *op, const st
     launch_bind(&launch, 0, x.binding);
     struct binding weights = op->weights;
     if (variant->address) {
-        weights = pack_rows(env, op, window, &push, rows);
+        weights = variant->lanes ? pointwise_pack_lanes(env, op, window, &push, rows)
+                                 : pointwise_pack_address(env, op, window, &push, rows);
         launch_bind_address(&launch, 1, weights);
         launch.storage |= 1u << 4; // what is uniform is not read as texels
     } else {
@@ -262,10 +240,11 @@ static bool emit_window(struct op_env *env, const struct pointwise *op, const st
         bind_maxima(&launch, op, y.binding, rows);
     }
     if (node->residual >= 0 && finish) {
-        struct slice residual = op_slice(env, node->residual, first, count, false);
-        push.residual_first = residual.first;
-        push.residual_pitch = residual.pitch;
-        launch_bind(&launch, 5, residual.binding);
+        bind_residual(&launch, op, window, &push);
+    }
+    if (variant->lanes) {
+        push.x_first = launch_from_start(&launch, x, false);
+        push.y_first = launch_from_start(&launch, y, false);
     }
     set_trips(&launch, variant, k_count);
     launch.dispatch.flops = 2.0 * output->pixels * MIN(4 * count, output->channels) *
@@ -282,10 +261,10 @@ static bool emit_windows(struct op_env *env, const struct pointwise *op, int mos
     int x_blocks = channel_blocks(graph_value(env->graph, node->inputs[0])->channels);
     const struct part whole = {.channels = op->folded->outputs};
     if (most >= op->outputs && k_most >= x_blocks) {
-        struct window window = {.count = op->outputs,
-                                .k_count = op->inputs,
-                                .x_count = x_blocks,
-                                .n_parts = node->n_parts};
+        struct pointwise_window window = {.count = op->outputs,
+                                          .k_count = op->inputs,
+                                          .x_count = x_blocks,
+                                          .n_parts = node->n_parts};
         return emit_window(env, op, &window, error);
     }
     for (int p = 0; p < MAX(1, node->n_parts); p++) {
@@ -293,11 +272,11 @@ static bool emit_windows(struct op_env *env, const struct pointwise *op, int mos
         int end = channel_blocks(part->channels);
         for (int block = 0; block < end; block += most) {
             for (int k = 0; k < op->inputs; k += k_most) {
-                struct window window = {.first = part->first_output / 4 + block,
-                                        .count = MIN(most, end - block),
-                                        .k_first = k,
-                                        .k_count = MIN(k_most, op->inputs - k),
-                                        .x_first = part->first_input / 4 + k};
+                struct pointwise_window window = {.first = part->first_output / 4 + block,
+                                                  .count = MIN(most, end - block),
+                                                  .k_first = k,
+                                                  .k_count = MIN(k_most, op->inputs - k),
+                                                  .x_first = part->first_input / 4 + k};
                 window.x_count = window.k_count;
                 if (!emit_window(env, op, &window, error)) {
                     return false;
@@ -361,7 +340,8 @@ bool op_pointwise_squeeze_dispatch(struct op_env *env, const struct node *node,
                           parts,
                           (int)env->device->limits.max_invocations,
                           (int)MIN(env->device->limits.max_group_count[0], INT_MAX),
-                          op.squeeze};
+                          op.squeeze,
+                          node->scale >= 0};
     if (squeeze) { // a factor of four: each product loads its weight
         shape.prologue = 16.0 * op.inputs * (2 * node->squeeze + op_partials(env, node->partial));
     }
@@ -382,8 +362,8 @@ bool op_pointwise_squeeze_dispatch(struct op_env *env, const struct node *node,
     }
     op.maxima = leaves_maxima(env, node, op.variant) && window >= op.outputs &&
                 k_window >= channel_blocks(input->channels);
-    int logits = op.maxima ? graph_value(env->graph, env->graph->classes)->channels : 0;
-    op.table = pack_table(env, folded, op.rows, logits);
+    op.logits = op.maxima ? graph_value(env->graph, env->graph->classes)->channels : 0;
+    op.table = pointwise_pack_table(env, folded, op.rows, op.logits);
     return emit_windows(env, &op, window, k_window, error);
 }
 

@@ -15,14 +15,33 @@ struct shape {
 static double cost(const struct class_plan *plan, const struct variant *variant, const void *data)
 {
     const struct shape *shape = data;
-    double groups = (double)ceil_div(shape->pixels, variant->local * variant->cols) *
+    double groups = (double)ceil_div(shape->pixels, variant_pixels(variant)) *
                     ceil_div(shape->blocks * 4, variant->channels);
     return variant_cost(plan, variant, groups, 3 * TAPS);
 }
 
-static bool emit_window(struct op_env *env, const struct node *node, const struct variant *variant,
-                        struct binding weights, struct binding bias, int first, int count,
-                        GError **error)
+// For stem_lanes.comp, of the blocks of a window: eight zeros, then [rows of workgroups][bias, then
+// 9 taps of 3 colours][variant->channels in the order of lanes].
+static struct binding pack_lanes(struct op_env *env, const struct folded *folded, int tile,
+                                 int first, int count)
+{
+    const int entries = 1 + 3 * TAPS, end = MIN(folded->outputs, 4 * (first + count));
+    const size_t floats = 8 + (size_t)ceil_div(4 * count, tile) * (size_t)(entries * tile);
+    g_autofree float *packed = g_new0(float, floats);
+    for (int o = 4 * first; o < end; o++) {
+        const int in = o - 4 * first;
+        float *to = packed + 8 + in / tile * entries * tile + op_lane(in % tile);
+        to[0] = folded->bias[o];
+        for (int i = 0; i < 3 * TAPS; i++) {
+            to[(1 + i % TAPS * 3 + i / TAPS) * tile] = folded->weight[o * 3 * TAPS + i];
+        }
+    }
+    return op_pack(env, packed, floats, false);
+}
+
+static bool emit_window(struct op_env *env, const struct node *node, const struct folded *folded,
+                        const struct variant *variant, struct binding weights, struct binding bias,
+                        int first, int count, GError **error)
 {
     const struct value *input = graph_value(env->graph, node->inputs[0]);
     const struct value *output = graph_value(env->graph, node->output);
@@ -45,6 +64,11 @@ static bool emit_window(struct op_env *env, const struct node *node, const struc
     struct launch launch;
     launch_init(&launch, env, node, "stem", variant);
     launch_bind(&launch, 0, x.binding);
+    if (variant->lanes) {
+        weights = bias = pack_lanes(env, folded, variant->channels, first, count);
+        push.x_first = launch_from_start(&launch, x, false);
+        push.y_first = launch_from_start(&launch, y, false);
+    }
     if (variant->address) {
         launch_bind_address(&launch, 1, weights);
     } else {
@@ -54,7 +78,7 @@ static bool emit_window(struct op_env *env, const struct node *node, const struc
     launch_bind(&launch, 3, y.binding);
     launch.dispatch.flops = 2.0 * output->pixels * MIN(4 * count, output->channels) * 3 * TAPS;
     return launch_emit(&launch, &push, sizeof push,
-                       (uint32_t)ceil_div(output->pixels, variant->local * variant->cols),
+                       (uint32_t)ceil_div(output->pixels, variant_pixels(variant)),
                        (uint32_t)ceil_div(4 * count, variant->channels), error);
 }
 
@@ -113,15 +137,17 @@ bool op_stem_dispatch(struct op_env *env, const struct node *node, const struct 
     if (!variant) {
         return false;
     }
-    struct binding weights, bias;
-    if (variant->address) {
+    struct binding weights = {0}, bias = {0};
+    if (variant->lanes) {
+        // by window
+    } else if (variant->address) {
         weights = bias = pack_blocks(env, folded);
     } else {
         pack_tables(env, folded, &weights, &bias);
     }
     for (int first = 0; first < blocks; first += window) {
-        if (!emit_window(env, node, variant, weights, bias, first, MIN(window, blocks - first),
-                         error)) {
+        if (!emit_window(env, node, folded, variant, weights, bias, first,
+                         MIN(window, blocks - first), error)) {
             return false;
         }
     }

@@ -17,6 +17,7 @@ struct shape {
     struct extent extent;
     int blocks, n_inputs;
     int groups; // that a dispatch may have in one dimension
+    bool bilinear;
 };
 
 static int tiles_of(const struct shape *shape, const struct variant *variant, int rows)
@@ -28,18 +29,21 @@ static int tiles_of(const struct shape *shape, const struct variant *variant, in
 static double cost_of_rows(const struct class_plan *plan, const struct variant *variant,
                            const struct shape *shape, int rows)
 {
-    int groups_x = ceil_div(tiles_of(shape, variant, rows), variant->local);
-    if (groups_x > shape->groups) {
+    int groups_x = ceil_div(tiles_of(shape, variant, rows), variant_tiles(variant));
+    if (groups_x > shape->groups || (variant->lanes && shape->bilinear)) {
         return INFINITY;
     }
     double sums = (double)(rows + 2) * (variant->cols + 2) / variant->cols;
     double terms = rows * 9 + sums * (INPUT_TERMS * shape->n_inputs + ACTIVATION_TERMS);
-    return variant_cost(plan, variant, (double)groups_x * shape->blocks, terms);
+    return variant_cost(plan, variant, (double)groups_x * shape->blocks, terms / variant->rows);
 }
 
 static int best_rows(const struct class_plan *plan, const struct variant *variant,
                      const struct shape *shape)
 {
+    if (variant->lanes) { // rows are unrolled
+        return variant->rows;
+    }
     int best = 1;
     for (int rows = 2; rows <= MAX_ROWS; rows *= 2) {
         if (cost_of_rows(plan, variant, shape, rows) < cost_of_rows(plan, variant, shape, best)) {
@@ -52,6 +56,18 @@ static int best_rows(const struct class_plan *plan, const struct variant *varian
 static double cost(const struct class_plan *plan, const struct variant *variant, const void *data)
 {
     return cost_of_rows(plan, variant, data, best_rows(plan, variant, data));
+}
+
+// The best variant; a forced one that has no bilinear inputs is passed over.
+static const struct variant *choose(const struct op_env *env, const struct shape *shape,
+                                    GError **error)
+{
+    const struct variant *variant = op_choose(env, "sum_depthwise", cost, shape, error);
+    if (variant && variant->lanes && shape->bilinear) {
+        const struct class_plan *plan = plan_for(env->device, env->cpu_plan);
+        variant = variant_find(variants_of(plan, "sum_depthwise"), "address4");
+    }
+    return variant;
 }
 
 static bool check(const struct op_env *env, const struct node *node, const struct folded *folded,
@@ -102,7 +118,7 @@ static void bind_inputs(struct launch *launch, const struct sums *op, int first,
         launch_bind(launch, i, x.binding);
         launch_spec(launch, SUMS_SPEC_RESAMPLE + i,
                     i < node->n_inputs ? (uint32_t)node->resample[i] : RESAMPLING_ABSENT);
-        push->x_first[i] = x.first;
+        push->x_first[i] = launch->variant->lanes ? launch_from_start(launch, x, false) : x.first;
         push->x_pitch[i] = x.pitch;
         push->x_size[i] =
             packed_size(graph_value(launch->env->graph, node->inputs[source])->level[0]);
@@ -139,11 +155,32 @@ static bool emit_window(struct op_env *env, const struct sums *op, int first, in
         launch_bind(&launch, 5, op->weights);
     }
     launch_bind_float(&launch, 6, op->bias); // by address: the weights again
+    if (op->variant->lanes) {
+        push.y_first = launch_from_start(&launch, y, false);
+    }
     launch.dispatch.flops =
         2.0 * output->pixels * MIN(4 * count, output->channels) * (node->n_inputs + 9);
     return launch_emit(&launch, &push, sizeof push,
-                       (uint32_t)ceil_div((int)push.tiles, op->variant->local), (uint32_t)count,
-                       error);
+                       (uint32_t)ceil_div((int)push.tiles, variant_tiles(op->variant)),
+                       (uint32_t)count, error);
+}
+
+// Weights for sum_depthwise_lanes.comp: [C / 4][bias, taps][two pixels][4]
+static struct binding pack_lanes(struct op_env *env, const struct folded *folded)
+{
+    const int rows = 1 + 9;
+    const size_t count = (size_t)channel_blocks(folded->outputs) * (size_t)rows * 8;
+    g_autofree float *packed = g_new0(float, count);
+    for (int c = 0; c < folded->outputs; c++) {
+        for (int pixel = 0; pixel < 2; pixel++) {
+            float *to = packed + c / 4 * rows * 8 + pixel * 4 + c % 4;
+            to[0] = folded->bias[c];
+            for (int t = 0; t < 9; t++) {
+                to[(1 + t) * 8] = folded->weight[c * 9 + t];
+            }
+        }
+    }
+    return op_pack(env, packed, count, false);
 }
 
 bool op_sum_depthwise_dispatch(struct op_env *env, const struct node *node,
@@ -159,15 +196,20 @@ bool op_sum_depthwise_dispatch(struct op_env *env, const struct node *node,
         return false;
     }
     struct shape shape = {graph_value(env->graph, node->output)->level[0], MIN(window, blocks),
-                          node->n_inputs,
-                          (int)MIN(env->device->limits.max_group_count[0], INT_MAX)};
+                          node->n_inputs, (int)MIN(env->device->limits.max_group_count[0], INT_MAX),
+                          false};
     struct sums op = {.node = node, .factors = factors};
-    op.variant = op_choose(env, "sum_depthwise", cost, &shape, error);
+    for (int i = 0; i < node->n_inputs; i++) {
+        shape.bilinear = shape.bilinear || node->resample[i] == RESAMPLE_BILINEAR;
+    }
+    op.variant = choose(env, &shape, error);
     if (!op.variant) {
         return false;
     }
     op.rows = best_rows(plan_for(env->device, env->cpu_plan), op.variant, &shape);
-    if (op.variant->address) {
+    if (op.variant->lanes) {
+        op.weights = op.bias = pack_lanes(env, folded);
+    } else if (op.variant->address) {
         op.weights = op.bias = op_pack_depthwise_blocks(env, folded);
     } else {
         op.weights = op_pack_depthwise(env, folded, blocks);

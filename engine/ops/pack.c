@@ -45,6 +45,11 @@ struct binding op_pack_depthwise_blocks(struct op_env *env, const struct folded 
     return op_pack(env, packed, count, false);
 }
 
+int op_lane(int channel)
+{
+    return channel / 16 * 16 + channel % 2 * 8 + channel % 16 / 2;
+}
+
 struct binding op_pack_bias(struct op_env *env, const struct folded *folded, int rows)
 {
     g_autofree float *packed = g_new0(float, (size_t)rows * 4);

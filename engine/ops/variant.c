@@ -20,14 +20,16 @@
     {                                                                                              \
         "address8x1", 8, 1, 1, 64, 10 * (factor), 0, 0, true                                       \
     }
-static const struct variant stem_cpu[] = {{"16x8", 16, 1, 8, 64, 13},
-                                          {"8x8", 8, 1, 8, 64, 10},
-                                          {"8x4", 8, 1, 4, 64, 7},
-                                          {"16x2", 16, 1, 2, 64, 6},
-                                          {"8x4", 8, 1, 4, 16, 7},
-                                          STEM_ADDRESS(0.02f),
-                                          {NULL}};
-static const struct variant stem_cpu_new[] = {STEM_ADDRESS(1), {NULL}};
+#define STEM_LANES(factor)                                                                         \
+    {"lanes32x2", 32, 1, 2, 64, 24 * (factor), 0, 0, true, 8},                                     \
+    {                                                                                              \
+        "lanes16x4", 16, 1, 4, 64, 23 * (factor), 0, 0, true, 8                                    \
+    }
+static const struct variant stem_cpu[] = {{"16x8", 16, 1, 8, 64, 13}, {"8x8", 8, 1, 8, 64, 10},
+                                          {"8x4", 8, 1, 4, 64, 7},    {"16x2", 16, 1, 2, 64, 6},
+                                          {"8x4", 8, 1, 4, 16, 7},    STEM_ADDRESS(0.02f),
+                                          STEM_LANES(0.02f),          {NULL}};
+static const struct variant stem_cpu_new[] = {STEM_LANES(1), STEM_ADDRESS(1), {NULL}};
 static const struct variant stem_gpu[] = {
     {"16x2", 16, 1, 2, 64, 100}, {"8x4", 8, 1, 4, 64, 100}, {"16x2", 16, 1, 2, 32, 90}, {NULL}};
 
@@ -57,16 +59,33 @@ static const struct variant stem_gpu[] = {
     ADDRESS_ROW(64, 23 * factor), ADDRESS_ROW(48, 21.5f * factor), ADDRESS_ROW(40, 21 * factor),   \
         ADDRESS_ROW(32, 20.5f * factor), ADDRESS_ROW(24, 19 * factor),                             \
         ADDRESS_ROW(16, 16 * factor), ADDRESS_ROW(8, 11 * factor)
-static const struct variant pointwise_cpu[] = {
-    {"16x8", 16, 1, 8, 64, 11.5f}, {"16x8", 16, 1, 8, 8, 11.5f},
-    {"16x4", 16, 1, 4, 64, 9.5f},  {"16x4", 16, 1, 4, 8, 9.5f},
-    {"8x8", 8, 1, 8, 64, 9.2f},    {"8x8", 8, 1, 8, 8, 9.2f},
-    {"8x4", 8, 1, 4, 64, 7.7f},    {"8x4", 8, 1, 4, 8, 7.7f},
-    {"16x2", 16, 1, 2, 64, 6.5f},  {"4x4", 4, 1, 4, 64, 5.5f},
-    {"4x4", 4, 1, 4, 8, 5.5f},     {"4x1", 4, 1, 1, 64, 2.7f},
-    {"4x1", 4, 1, 1, 8, 2.7f},     SHARED_ROWS(0.01f),
-    ADDRESS_ROWS(0.02f),           {NULL}};
-static const struct variant pointwise_cpu_new[] = {ADDRESS_ROWS(1), {NULL}};
+// In vectors of a CPU: eight of them a workgroup. The larger one as above.
+#define LANES_TILE(channels, pixels, rate)                                                         \
+    {"lanes" #channels "x" #pixels, channels, 1, pixels, 64, rate, 0, 0, true, 8},                 \
+    {                                                                                              \
+        "lanes" #channels "x" #pixels, channels, 1, pixels, 128, 0.9f * (rate), 0, 0, true, 8      \
+    }
+#define LANES_TILES(factor)                                                                        \
+    LANES_TILE(16, 6, 27 * factor), LANES_TILE(16, 4, 26.5f * factor),                             \
+        LANES_TILE(48, 2, 26 * factor)
+static const struct variant pointwise_cpu[] = {{"16x8", 16, 1, 8, 64, 11.5f},
+                                               {"16x8", 16, 1, 8, 8, 11.5f},
+                                               {"16x4", 16, 1, 4, 64, 9.5f},
+                                               {"16x4", 16, 1, 4, 8, 9.5f},
+                                               {"8x8", 8, 1, 8, 64, 9.2f},
+                                               {"8x8", 8, 1, 8, 8, 9.2f},
+                                               {"8x4", 8, 1, 4, 64, 7.7f},
+                                               {"8x4", 8, 1, 4, 8, 7.7f},
+                                               {"16x2", 16, 1, 2, 64, 6.5f},
+                                               {"4x4", 4, 1, 4, 64, 5.5f},
+                                               {"4x4", 4, 1, 4, 8, 5.5f},
+                                               {"4x1", 4, 1, 1, 64, 2.7f},
+                                               {"4x1", 4, 1, 1, 8, 2.7f},
+                                               SHARED_ROWS(0.01f),
+                                               ADDRESS_ROWS(0.02f),
+                                               LANES_TILES(0.02f),
+                                               {NULL}};
+static const struct variant pointwise_cpu_new[] = {LANES_TILES(1), ADDRESS_ROWS(1), {NULL}};
 // 16x8 is not here: 132 vector registers, and spills on RDNA3 (compiled with RADV 22.3.6).
 #define DIRECT_ROWS(factor)                                                                        \
     {"16x4", 16, 1, 4, 64, 100 * factor}, {"16x4", 16, 1, 4, 32, 95 * factor},                     \
@@ -99,11 +118,19 @@ static const struct variant pointwise_mobile[] = {
     {                                                                                              \
         "address4x4", 4, 4, 4, 64, 3.2f * (factor), 0, 0, true                                     \
     }
+#define DEPTHWISE_LANES(factor)                                                                    \
+    {"lanes4x8", 4, 4, 8, 64, 9 * (factor), 0, 0, true, 8},                                        \
+    {                                                                                              \
+        "lanes4x8", 4, 4, 8, 128, 8.5f * (factor), 0, 0, true, 8                                   \
+    }
 static const struct variant depthwise_cpu[] = {
-    {"4x4", 4, 4, 4, 64, 3.6f}, {"4x4", 4, 4, 4, 8, 3.6f}, {"4x2", 4, 4, 2, 64, 3},
-    {"4x2", 4, 4, 2, 8, 3},     {"2x2", 4, 2, 2, 64, 2},   {"2x2", 4, 2, 2, 8, 2},
-    {"1x1", 4, 1, 1, 64, 0.8f}, DEPTHWISE_ADDRESS(0.02f),  {NULL}};
-static const struct variant depthwise_cpu_new[] = {DEPTHWISE_ADDRESS(1), {NULL}};
+    {"4x4", 4, 4, 4, 64, 3.6f}, {"4x4", 4, 4, 4, 8, 3.6f},
+    {"4x2", 4, 4, 2, 64, 3},    {"4x2", 4, 4, 2, 8, 3},
+    {"2x2", 4, 2, 2, 64, 2},    {"2x2", 4, 2, 2, 8, 2},
+    {"1x1", 4, 1, 1, 64, 0.8f}, DEPTHWISE_ADDRESS(0.02f),
+    DEPTHWISE_LANES(0.02f),     {NULL}};
+static const struct variant depthwise_cpu_new[] = {
+    DEPTHWISE_LANES(1), DEPTHWISE_ADDRESS(1), {NULL}};
 // a wave has 64 lanes
 static const struct variant depthwise_amd[] = {
     {"4x2", 4, 4, 2, 64, 30}, {"2x2", 4, 2, 2, 64, 25}, {"1x1", 4, 1, 1, 64, 12}, {NULL}};
@@ -118,9 +145,11 @@ static const struct variant separable[] = {{"32x1", 32, 1, 1, 64, 100}, {"16x2",
                                            {"8x1", 8, 1, 1, 64, 65},    {NULL}};
 
 // Sums and depthwise convolution in one are made for CPUs, whose vectors have eight lanes; the
-// number of rows is chosen by op_sum_depthwise.c.
-static const struct variant sum_depthwise[] = {
-    {"address4", 4, 1, 4, 8, 3, 0, 0, true}, {"4", 4, 1, 4, 8, 2}, {NULL}};
+// number of rows is chosen by op_sum_depthwise.c, but for lanes they are unrolled.
+static const struct variant sum_depthwise[] = {{"lanes4x8", 4, 4, 8, 64, 30, 0, 0, true, 8},
+                                               {"address4", 4, 1, 4, 8, 3, 0, 0, true},
+                                               {"4", 4, 1, 4, 8, 2},
+                                               {NULL}};
 
 // Dense convolutions: the large tile is for CPUs, whose registers are memory anyway.
 #define CONV_ROWS                                                                                  \
@@ -193,10 +222,20 @@ const struct fuse_options *fusion_for(const struct class_plan *plan)
     return is_cpu(plan) ? &cpu : &gpu;
 }
 
+bool variant_runs(const struct variant *variant, const struct device_features *features)
+{
+    return (!variant->address || features->address) && (variant->lanes == 0 || features->lanes);
+}
+
+int variant_tiles(const struct variant *variant)
+{
+    return variant->local / MAX(1, variant->lanes);
+}
+
 int variant_pixels(const struct variant *variant)
 {
     int columns = MAX(1, variant->across) * MAX(1, variant->split);
-    return variant->local / columns * variant->rows * variant->cols;
+    return variant_tiles(variant) / columns * variant->rows * variant->cols;
 }
 
 int variant_channels(const struct variant *variant)
@@ -265,7 +304,7 @@ char **variant_names(const char *stem, const struct device_features *features)
     const struct variant *variants = variants_of(class_plan(CLASS_CPU_OLD), stem);
     for (gsize f = 0; f < n_forms && variants; f++) {
         for (const struct variant *v = variants; v->tile; v++) {
-            const bool runs = !features || !v->address || features->address;
+            const bool runs = !features || variant_runs(v, features);
             // not again for another workgroup size
             if (runs && variant_find(variants, v->tile) == v) {
                 g_autofree char *name =

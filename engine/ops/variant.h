@@ -17,7 +17,12 @@ struct variant {
     int across;   // invocations side by side along output channels; 0: one
     int split;    // shares of the invocations that sum up different inputs; 0: one
     bool address; // weights by device address: for devices with the feature "address"
+    int lanes;    // invocations that share a tile as one vector, all values by device address: for
+                  // devices with the feature "lanes"; 0: an invocation has its own
 };
+bool variant_runs(const struct variant *variant, const struct device_features *features);
+// Tiles of a workgroup.
+int variant_tiles(const struct variant *variant);
 // Results of a workgroup: pixels (in the order of lanes), and channels.
 int variant_pixels(const struct variant *variant);
 int variant_channels(const struct variant *variant);

@@ -128,7 +128,7 @@ static void test_disable(void)
     g_assert_cmpint(masked->features.float16, ==, plain->features.float16);
     g_assert_cmpint(gpu_test_messages(&message), ==, 1);
     g_assert_nonnull(strstr(message, "\"warp\""));
-    g_assert_nonnull(strstr(message, "storage16, float16, timestamps, texel, address, robust"));
+    g_assert_nonnull(strstr(message, "storage16, float16, timestamps, texel, address, lanes, robust"));
     struct device *again = device_new(NULL, &error);
     g_assert_true(again == masked);
     g_assert_cmpint(gpu_test_messages(NULL), ==, 0); // said once

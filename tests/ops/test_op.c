@@ -24,14 +24,18 @@ static void test_names(void)
 static void test_lacking(void)
 {
     const struct device_features none = {0}, address = {.address = true}, texel = {.texel = true};
+    const struct device_features lanes = {.address = true, .lanes = true};
     g_auto(GStrv) plain = variant_names("pointwise", &none);
     g_auto(GStrv) by_address = variant_names("pointwise", &address);
     g_auto(GStrv) texels = variant_names("pointwise", &texel);
+    g_auto(GStrv) by_lanes = variant_names("pointwise", &lanes);
     g_assert_true(g_strv_contains((const char *const *)plain, "buffer_16x4"));
     g_assert_false(g_strv_contains((const char *const *)plain, "texel_16x4"));
     g_assert_false(g_strv_contains((const char *const *)plain, "buffer_address64x1"));
     g_assert_true(g_strv_contains((const char *const *)by_address, "buffer_address64x1"));
     g_assert_false(g_strv_contains((const char *const *)by_address, "texel_address64x1"));
+    g_assert_false(g_strv_contains((const char *const *)by_address, "buffer_lanes16x6"));
+    g_assert_true(g_strv_contains((const char *const *)by_lanes, "buffer_lanes16x6"));
     g_assert_true(g_strv_contains((const char *const *)texels, "texel_16x4"));
     g_assert_false(g_strv_contains((const char *const *)texels, "texel_address64x1"));
 }
