@@ -9,7 +9,7 @@
 #define ADDRESS 1
 #define LANES 1
 #include "sums_lanes.glsl"
-#define WEIGHT_ROWS 10          // of eight: bias, taps
+#define WEIGHT_ROWS 13 // of eight: bias, taps, and three that are not needed here
 
 // Of two vectors side by side, the second pixel of the first and the first one of the second.
 float between(float first, float second)

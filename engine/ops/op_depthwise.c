@@ -232,24 +232,6 @@ static bool check(const struct op_env *env, const struct node *node, const struc
     return fits;
 }
 
-// Weights for depthwise_lanes.comp: [C / 4][bias, taps, zeros for a row of them][two pixels][4]
-static struct binding pack_lanes(struct op_env *env, const struct folded *folded)
-{
-    const int taps = folded->kernel * folded->kernel, rows = 1 + taps + folded->kernel;
-    const size_t count = (size_t)channel_blocks(folded->outputs) * (size_t)rows * 8;
-    g_autofree float *packed = g_new0(float, count);
-    for (int c = 0; c < folded->outputs; c++) {
-        for (int pixel = 0; pixel < 2; pixel++) {
-            float *to = packed + c / 4 * rows * 8 + pixel * 4 + c % 4;
-            to[0] = folded->bias[c];
-            for (int t = 0; t < taps; t++) {
-                to[(1 + t) * 8] = folded->weight[c * taps + t];
-            }
-        }
-    }
-    return op_pack(env, packed, count, false);
-}
-
 bool op_depthwise_dispatch(struct op_env *env, const struct node *node, const struct folded *folded,
                            GError **error)
 {
@@ -268,7 +250,7 @@ bool op_depthwise_dispatch(struct op_env *env, const struct node *node, const st
     }
     struct binding weights, bias;
     if (variant->lanes) {
-        weights = bias = pack_lanes(env, folded);
+        weights = bias = op_pack_depthwise_lanes(env, folded);
     } else if (variant->address) {
         weights = bias = op_pack_depthwise_blocks(env, folded);
     } else {

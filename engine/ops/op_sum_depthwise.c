@@ -165,24 +165,6 @@ static bool emit_window(struct op_env *env, const struct sums *op, int first, in
                        (uint32_t)count, error);
 }
 
-// Weights for sum_depthwise_lanes.comp: [C / 4][bias, taps][two pixels][4]
-static struct binding pack_lanes(struct op_env *env, const struct folded *folded)
-{
-    const int rows = 1 + 9;
-    const size_t count = (size_t)channel_blocks(folded->outputs) * (size_t)rows * 8;
-    g_autofree float *packed = g_new0(float, count);
-    for (int c = 0; c < folded->outputs; c++) {
-        for (int pixel = 0; pixel < 2; pixel++) {
-            float *to = packed + c / 4 * rows * 8 + pixel * 4 + c % 4;
-            to[0] = folded->bias[c];
-            for (int t = 0; t < 9; t++) {
-                to[(1 + t) * 8] = folded->weight[c * 9 + t];
-            }
-        }
-    }
-    return op_pack(env, packed, count, false);
-}
-
 bool op_sum_depthwise_dispatch(struct op_env *env, const struct node *node,
                                const struct folded *folded, const float factors[MAX_INPUTS],
                                GError **error)
@@ -208,7 +190,7 @@ bool op_sum_depthwise_dispatch(struct op_env *env, const struct node *node,
     }
     op.rows = best_rows(plan_for(env->device, env->cpu_plan), op.variant, &shape);
     if (op.variant->lanes) {
-        op.weights = op.bias = pack_lanes(env, folded);
+        op.weights = op.bias = op_pack_depthwise_lanes(env, folded);
     } else if (op.variant->address) {
         op.weights = op.bias = op_pack_depthwise_blocks(env, folded);
     } else {

@@ -15,6 +15,9 @@ struct binding op_pack_pointwise(struct op_env *env, const struct folded *folded
 struct binding op_pack_depthwise(struct op_env *env, const struct folded *folded, int rows);
 // For kernels that read weights by address, 32-bit: [outputs / 4][kernel * kernel taps, bias][4].
 struct binding op_pack_depthwise_blocks(struct op_env *env, const struct folded *folded);
+// For the lanes kernels, 32-bit: [outputs / 4][bias, kernel * kernel taps, zeros for a row of
+// taps][two pixels][4].
+struct binding op_pack_depthwise_lanes(struct op_env *env, const struct folded *folded);
 // Where the lanes kernels have a channel in a row of weights: of each sixteen, the even ones come
 // before the odd ones.
 int op_lane(int channel);

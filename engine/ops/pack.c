@@ -45,6 +45,23 @@ struct binding op_pack_depthwise_blocks(struct op_env *env, const struct folded 
     return op_pack(env, packed, count, false);
 }
 
+struct binding op_pack_depthwise_lanes(struct op_env *env, const struct folded *folded)
+{
+    const int taps = folded->kernel * folded->kernel, rows = 1 + taps + folded->kernel;
+    const size_t count = (size_t)channel_blocks(folded->outputs) * (size_t)rows * 8;
+    g_autofree float *packed = g_new0(float, count);
+    for (int c = 0; c < folded->outputs; c++) {
+        for (int pixel = 0; pixel < 2; pixel++) {
+            float *to = packed + c / 4 * rows * 8 + pixel * 4 + c % 4;
+            to[0] = folded->bias[c];
+            for (int t = 0; t < taps; t++) {
+                to[(1 + t) * 8] = folded->weight[c * taps + t];
+            }
+        }
+    }
+    return op_pack(env, packed, count, false);
+}
+
 int op_lane(int channel)
 {
     return channel / 16 * 16 + channel % 2 * 8 + channel % 16 / 2;

@@ -86,7 +86,8 @@ struct binding pointwise_pack_lanes(struct op_env *env, const struct pointwise *
     const int tile = op->variant->channels, levels = folded->n_levels;
     const int entries = levels * (levels > 1 ? 2 : 1);
     const size_t row_floats = (size_t)(entries + 4 * window->k_count) * (size_t)tile;
-    g_autofree float *packed = g_new0(float, rows *row_floats);
+    const size_t count = rows * row_floats;
+    g_autofree float *packed = g_new0(float, count);
     for (uint32_t row = 0; row < rows; row++) {
         int first, end;
         row_channels(op, window, push, row, &first, &end);
@@ -104,5 +105,5 @@ struct binding pointwise_pack_lanes(struct op_env *env, const struct pointwise *
             }
         }
     }
-    return op_pack(env, packed, rows * row_floats, false);
+    return op_pack(env, packed, count, false);
 }
