@@ -14,10 +14,6 @@
 #define SPAN ((COLS - 1) * STRIDE + KERNEL) // input columns of a tile
 #define LINES ((ROWS - 1) * STRIDE + KERNEL)
 
-// Partial sums are of 4 x 2 results (net/tiles.h), which larger tiles hold several of.
-#define SUMS_DOWN (ROWS > 4 ? ROWS / 4 : 1)
-#define SUMS_ACROSS (COLS > 2 ? COLS / 2 : 1)
-
 layout(local_size_x_id = SPEC_LOCAL_SIZE) in;
 layout(constant_id = DEPTHWISE_SPEC_LEVELS) const uint LEVELS = 1;
 layout(constant_id = DEPTHWISE_SPEC_PARTIAL) const uint PARTIAL = PARTIAL_NONE;
@@ -36,14 +32,11 @@ OUTPUT(3, y);              // [C / 4][y_pitch][4]
 OUTPUT_FLOAT(4, partial);  // [C / 4][partial_pitch][4]
 #endif
 
-shared vec4 group_sums[PARTIAL == PARTIAL_GROUP ? gl_WorkGroupSize.x : 1];
-
 uint block;            // channel block, within this dispatch's window
 bool live;             // lanes past the end repeat the last tile and store nothing
 ivec2 size, y_size;    // width, height of the level
 ivec2 to, from;        // first result and first input of the tile, x and y
 int x_start, y_start;  // elements of the level's first pixel
-vec4 total[SUMS_DOWN * SUMS_ACROSS];
 
 int pad_before(int size)
 {
@@ -82,6 +75,14 @@ int first_result()
 }
 
 #if !LANES
+// Partial sums are of 4 x 2 results (net/tiles.h), which larger tiles hold several of.
+#define SUMS_DOWN (ROWS > 4 ? ROWS / 4 : 1)
+#define SUMS_ACROSS (COLS > 2 ? COLS / 2 : 1)
+
+shared vec4 group_sums[PARTIAL == PARTIAL_GROUP ? gl_WorkGroupSize.x : 1];
+
+vec4 total[SUMS_DOWN * SUMS_ACROSS];
+
 // Input in the tile's line and column: 0 outside.
 vec4 load(int line, int column)
 {

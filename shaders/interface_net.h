@@ -32,7 +32,8 @@ PUSH_END(conv_push)
 // Input blocks of a trip: of pointwise_address.comp, and of pointwise.comp where inputs are texels
 #define POINTWISE_TRIP 4
 #define POINTWISE_TEXEL_TRIP 2
-#define POINTWISE_LANES_TRIP 16 // most input blocks of a trip of pointwise_lanes.comp, and with those before the trips
+// Most input blocks of a trip of pointwise_lanes.comp, and of a trip and what comes before the first
+#define POINTWISE_LANES_TRIP 16
 #define POINTWISE_LANES_CODE 22
 #define POINTWISE_SPEC_INPUT_SCALE 2
 #define POINTWISE_SPEC_RESIDUAL 3

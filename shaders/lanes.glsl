@@ -22,7 +22,7 @@ layout(buffer_reference, std430, buffer_reference_align = 8) readonly buffer sto
 layout(buffer_reference, std430, buffer_reference_align = 4) buffer stored_pair { PAIR value; };
 #define ELEMENT_BYTES (HALF == 1 ? 8 : 16) // of a tensor: four channels of a pixel
 
-// A lane gets one of eight values: a select for each, of which the compiler makes nothing at all.
+// A lane gets one of eight values: by selects that are gone once the compiler has made one load of them.
 float to_lanes(vec4 low, vec4 high)
 {
     float own = low.x;

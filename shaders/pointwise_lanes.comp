@@ -3,7 +3,7 @@
 // 1x1 convolution in vectors of a CPU (lanes.glsl). A subgroup makes CHANNELS output channels of PIXELS pixels; its eight lanes run along channels,
 // so that a weight is a vector in memory and an input one value for all lanes. Of sixteen channels one sum has the even ones and one the odd
 // ones: a lane has two neighbours, which it stores as one word.
-//   -DCHANNELS=32 -DPIXELS=3    tile of a subgroup
+//   -DCHANNELS=16 -DPIXELS=6    tile of a subgroup
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_KHR_shader_subgroup_arithmetic : require
@@ -13,13 +13,12 @@
 #define GROUPS (CHANNELS / 16)
 #define SUMS (GROUPS * PIXELS)
 
-
 layout(constant_id = POINTWISE_SPEC_TAIL) const uint TAIL = 0; // input blocks before the trips
 layout(constant_id = POINTWISE_SPEC_LOOP) const bool LOOP = true; // there are trips
 layout(constant_id = POINTWISE_SPEC_TRIP) const uint TRIP = 8; // input blocks of one
 
 float sum[2 * SUMS];   // [PIXELS][GROUPS][even, odd]
-uint64_t x_at[PIXELS];       // addresses of the pixels in the first input block
+uint64_t x_at[PIXELS]; // addresses of the pixels in the first input block
 
 // Adds what `count` input blocks from k give. The weights of a row follow its table.
 void add(uint64_t weights, uint k, uint count)
@@ -75,7 +74,7 @@ void finish_sums(floats table, uint pixel, uint block, uint end)
         const uint p = i / GROUPS, g = i % GROUPS;
         const uint entry = ((LEVELS > 1 ? level_of(own[p]) * 2 * CHANNELS : 0) + g * 16) / 4;
         vec2 result = vec2(sum[2 * i], sum[2 * i + 1]);
-        if (ACCUMULATE)
+        if (ACCUMULATE && stores[g] != 0) // beyond the end is other memory
             result += UNPACK_PAIR(stored_pair(y_at + g * 4 * y_pitch + own[p] * ELEMENT_BYTES).value);
         if (FINISH && LEVELS > 1)
             result *= vec2(load_lanes(table, entry + CHANNELS / 4), load_lanes(table, entry + CHANNELS / 4 + 2));
