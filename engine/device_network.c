@@ -84,6 +84,7 @@ bool network_init(struct network *network, struct device *device, struct checkpo
         .tuning = options->tuning,
         .arena = &network->arena,
         .weights = &network->weights,
+        .partials = g_hash_table_new(NULL, NULL),
         .maxima = &network->maxima,
         .packed = g_byte_array_new(),
         .dispatches = network->dispatches,
@@ -108,6 +109,7 @@ bool network_init(struct network *network, struct device *device, struct checkpo
         goto error;
     }
     g_clear_pointer(&network->env.packed, g_byte_array_unref);
+    g_clear_pointer(&network->env.partials, g_hash_table_unref);
     network->env.checkpoint = NULL;
     network->env.tuning = NULL;
     for (guint i = 0; i < network->dispatches->len; i++) {
@@ -133,6 +135,7 @@ void network_finish(struct network *network)
     graph_free(&network->graph);
     g_clear_pointer(&network->dispatches, g_array_unref);
     g_clear_pointer(&network->env.packed, g_byte_array_unref);
+    g_clear_pointer(&network->env.partials, g_hash_table_unref);
     network->device = NULL;
 }
 

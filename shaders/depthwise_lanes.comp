@@ -38,7 +38,7 @@ void find_lines()
 }
 
 // A row of results.
-void row_sums(floats weights, int row, out float sum[VECTORS])
+void row_sums(floats weights, int row, inout float sum[VECTORS])
 {
     [[unroll]] for (int v = 0; v < VECTORS; v++) {
         sum[v] = load_lanes(weights, 0);
@@ -64,7 +64,8 @@ void row_sums(floats weights, int row, out float sum[VECTORS])
 void main()
 {
     const uint lane = gl_SubgroupInvocationID;
-    find_tile(gl_WorkGroupID.x * gl_NumSubgroups + gl_SubgroupID);
+    const uint tile = gl_WorkGroupID.x * gl_NumSubgroups + gl_SubgroupID;
+    find_tile(tile);
     if (live) {
         find_lines();
         floats weights = floats(packUint2x32(push.weights) + uint64_t((push.block_first + block) * WEIGHT_ROWS) * 32);
@@ -78,26 +79,27 @@ void main()
                 stores[v / 2] = to.x + v * 2 + pair_pixel() < y_size.x ? 1 : 0;
         }
         [[unroll]] for (int row = 0; row < ROWS; row++) {
-            if (to.y + row < y_size.y) {
-                float result[VECTORS];
+            float result[VECTORS];
+            [[unroll]] for (int v = 0; v < VECTORS; v++)
+                result[v] = 0;
+            const int there = to.y + row < y_size.y ? 1 : 0;
+            if (there != 0)
                 row_sums(weights, row, result);
-                [[unroll]] for (int v = 0; v < VECTORS; v++)
-                    total[v] += counts[v] != 0 ? result[v] : 0;
-                [[unroll]] for (int v = 0; v < VECTORS; v += 2) {
-                    const PAIR pair = pair_of(result[v], result[v + 1]);
-                    if (stores[v / 2] != 0)
-                        stored_pair(y_at + uint64_t(row * y_size.x + v * 2) * ELEMENT_BYTES).value = pair;
-                }
+            [[unroll]] for (int v = 0; v < VECTORS; v++)
+                total[v] += counts[v] != 0 ? result[v] : 0;
+            [[unroll]] for (int v = 0; v < VECTORS; v += 2) {
+                const PAIR pair = pair_of(result[v], result[v + 1]);
+                if (stores[v / 2] * there != 0)
+                    stored_pair(y_at + uint64_t(row * y_size.x + v * 2) * ELEMENT_BYTES).value = pair;
             }
         }
         if (PARTIAL == PARTIAL_INVOCATION) {
-            const uint sums = (y_size.x + 1) / 2;
-            const uint at = push.partial_first + block * push.partial_pitch + to.y / 4 * sums + to.x / 2;
-            [[unroll]] for (uint v = 0; v < VECTORS; v++) {
-                const float sum = total[v] + subgroupShuffle(total[v], lane ^ 4);
-                if (lane < 4 && to.x / 2 + v < sums)
-                    partial[(at + v) * 4 + lane] = sum;
-            }
+            float sum = 0;
+            [[unroll]] for (int v = 0; v < VECTORS; v++)
+                sum += total[v];
+            sum += subgroupShuffle(sum, lane ^ 4);
+            if (lane < 4)
+                partial[(push.partial_first + block * push.partial_pitch + tile) * 4 + lane] = sum;
         }
     }
 }

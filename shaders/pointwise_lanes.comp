@@ -59,7 +59,7 @@ float residual_of(uint pixel, uint block, uint end, uint is_odd)
 }
 
 // What finish() of pointwise.glsl does, for all sums. table: of the row, [LEVELS][bias, and scale if LEVELS > 1][CHANNELS]
-void finish_sums(floats table, uint pixel, uint block, uint end)
+void finish_sums(floats table, uint pixel, uint block, uint end, bool live)
 {
     const uint lane = gl_SubgroupInvocationID;
     const uint64_t y_pitch = uint64_t(push.y_pitch) * ELEMENT_BYTES;
@@ -69,7 +69,7 @@ void finish_sums(floats table, uint pixel, uint block, uint end)
         own[p] = min(pixel + p, push.pixels - 1);
     int stores[GROUPS]; // a bool that crosses blocks is packed and unpacked by LLVM
     [[unroll]] for (uint g = 0; g < GROUPS; g++)
-        stores[g] = block + g * 4 + lane / 2 < end ? 1 : 0;
+        stores[g] = live && block + g * 4 + lane / 2 < end ? 1 : 0;
     [[unroll]] for (uint i = 0; i < SUMS; i++) {
         const uint p = i / GROUPS, g = i % GROUPS;
         const uint entry = ((LEVELS > 1 ? level_of(own[p]) * 2 * CHANNELS : 0) + g * 16) / 4;
@@ -90,15 +90,14 @@ void finish_sums(floats table, uint pixel, uint block, uint end)
                 sum[i + c] = result[c];
         }
     }
-    [[unroll]] for (uint i = 0; i < SUMS; i++) {
-        const uint p = i / GROUPS, g = i % GROUPS;
-        if (RESIDUAL && FINISH) {
-            sum[2 * i] += residual_of(own[p], block + g * 4, end, 0);
-            sum[2 * i + 1] += residual_of(own[p], block + g * 4, end, 1);
+    if (FINISH && push.residual_pitch != 0) { // not by a constant: pipelines are what a start with full caches waits for
+        [[unroll]] for (uint i = 0; i < SUMS; i++) {
+            sum[2 * i] += residual_of(own[i / GROUPS], block + i % GROUPS * 4, end, 0);
+            sum[2 * i + 1] += residual_of(own[i / GROUPS], block + i % GROUPS * 4, end, 1);
         }
-        if (MAXIMA && FINISH)
-            note_result(vec2(sum[2 * i], sum[2 * i + 1]).xyxy);
     }
+    [[unroll]] for (uint i = 0; MAXIMA && FINISH && i < SUMS; i++)
+        note_result(vec2(sum[2 * i], sum[2 * i + 1]).xyxy);
     [[unroll]] for (uint i = 0; i < SUMS; i++) {
         const uint p = i / GROUPS, g = i % GROUPS;
         if (stores[g] != 0)
@@ -108,26 +107,28 @@ void finish_sums(floats table, uint pixel, uint block, uint end)
 
 void main()
 {
-    const uint subgroup = gl_WorkGroupID.x * gl_NumSubgroups + gl_SubgroupID;
+    const bool rows_first = POINTWISE_LANES_ROWS_FIRST(push.pixels, push.blocks);
+    const uvec2 group = rows_first ? gl_WorkGroupID.yx : gl_WorkGroupID.xy; // along pixels, row of channels
+    const uvec2 groups = rows_first ? gl_NumWorkGroups.yx : gl_NumWorkGroups.xy;
+    const uint subgroup = group.x * gl_NumSubgroups + gl_SubgroupID;
     const uint pixel = subgroup * PIXELS;
     start_results();
+    const uint part = group.y / push.part_tiles;
+    const uint block = part * push.part_blocks + (group.y - part * push.part_tiles) * (CHANNELS / 4);
+    // a tile does not reach into the next part
+    const uint end = (part + 1) * push.part_tiles < groups.y ? (part + 1) * push.part_blocks : push.blocks;
+    const uint entries = LEVELS * (LEVELS > 1 ? 2 : 1);
+    const uint first = group.y * (entries + push.k_count * 4);
+    const uint64_t table = packUint2x32(push.weights) + uint64_t(first) * (CHANNELS * 4);
+    [[unroll]] for (uint i = 0; i < 2 * SUMS; i++)
+        sum[i] = 0;
+    // In a branch of their own: else LLVM moves additions to the stores of their sums, and leaves the products on the stack.
     if (pixel < push.pixels) {
-        const uint row = gl_WorkGroupID.y;
-        const uint part = row / push.part_tiles;
-        const uint block = part * push.part_blocks + (row - part * push.part_tiles) * (CHANNELS / 4);
-        // a tile does not reach into the next part
-        const uint end = (part + 1) * push.part_tiles < gl_NumWorkGroups.y ? (part + 1) * push.part_blocks : push.blocks;
-        const uint entries = LEVELS * (LEVELS > 1 ? 2 : 1);
-        const uint first = row * (entries + push.k_count * 4);
-        const uint64_t table = packUint2x32(push.weights) + uint64_t(first) * (CHANNELS * 4);
         const uint64_t weights = packUint2x32(push.weights) + uint64_t(first + entries) * (CHANNELS * 4);
         [[unroll]] for (uint p = 0; p < PIXELS; p++) {
             const uint own = min(pixel + p, push.pixels - 1);
             x_at[p] = packUint2x32(push.inputs) + uint64_t(push.x_first + part * push.part_x + own) * ELEMENT_BYTES;
         }
-        [[unroll]] for (uint i = 0; i < 2 * SUMS; i++)
-            sum[i] = 0;
-        // The trips last: LLVM moves what is added after a loop to where it is stored, and all products with it to the stack.
         if (TAIL > 0)
             add(weights, 0, TAIL);
         for (uint k = TAIL; LOOP;) {
@@ -136,12 +137,14 @@ void main()
             if (k >= push.k_count)
                 break;
         }
-        finish_sums(floats(table), pixel, block, end);
     }
+    finish_sums(floats(table), pixel, block, end, pixel < push.pixels);
     // of the whole tile: lanes are not apart for decode
     if (MAXIMA) {
         largest = subgroupMax(largest);
+        if (pixel >= push.pixels) // what was added up are no results
+            start_results();
         if (gl_SubgroupInvocationID == 0)
-            leave_maximum(gl_WorkGroupID.y, subgroup, gl_NumWorkGroups.x * gl_NumSubgroups);
+            leave_maximum(group.y, subgroup, groups.x * gl_NumSubgroups);
     }
 }

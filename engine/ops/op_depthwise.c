@@ -24,6 +24,10 @@ static int tile_count(const struct value *output, int rows, int cols)
 int op_partials(const struct op_env *env, int value)
 {
     const struct value *sums = graph_value(env->graph, value);
+    gpointer left = g_hash_table_lookup(env->partials, GINT_TO_POINTER(value));
+    if (left) {
+        return GPOINTER_TO_INT(left);
+    }
     bool groups = plan_for(env->device, env->cpu_plan)->group_partial && !sums->by_strip;
     return groups ? ceil_div(sums->pixels, PARTIAL_LOCAL) : sums->pixels;
 }
@@ -36,7 +40,7 @@ struct shape {
 };
 
 // Partial sums are one for each tile of the size that the graph knows (a larger tile leaves
-// several), or one a workgroup of PARTIAL_LOCAL.
+// several, one of lanes a single one), or one a workgroup of PARTIAL_LOCAL.
 static bool leaves_partials(const struct class_plan *plan, const struct variant *variant)
 {
     if (plan->group_partial) {
@@ -150,6 +154,10 @@ static bool emit_window(struct op_env *env, const struct node *node, const struc
         push.partial_pitch = partial.pitch;
         launch_spec(&launch, DEPTHWISE_SPEC_PARTIAL, groups ? PARTIAL_GROUP : PARTIAL_INVOCATION);
         launch_bind_float(&launch, 4, partial.binding);
+        if (variant->lanes) {
+            g_hash_table_insert(env->partials, GINT_TO_POINTER(node->partial),
+                                GINT_TO_POINTER((int)push.tiles));
+        }
     }
     launch.dispatch.flops =
         2.0 * output->pixels * MIN(4 * count, output->channels) * node->kernel * node->kernel;

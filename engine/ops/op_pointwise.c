@@ -10,15 +10,17 @@
 #include <limits.h>
 #include <math.h>
 
-#define SLAB 4                 // input blocks that pointwise_tiled.comp keeps in shared memory
-#define MAX_TILE_BLOCKS 4      // channel blocks of the largest tile of registers without addresses
+#define SLAB 4            // input blocks that pointwise_tiled.comp keeps in shared memory
+#define MAX_TILE_BLOCKS 4 // channel blocks of the largest tile of registers without addresses
+#define LANES_REST 27.0   // a tile of lanes besides its sums, in input blocks of a pixel (measured)
 #define MAXIMA_LEAST_RESULTS 8 // of an invocation, to be worth one more
 
 struct shape {
     int pixels, outputs, inputs; // outputs, inputs: blocks of four channels, of the largest part
     int parts;
-    int invocations, groups; // that a workgroup, and a dispatch, may have
-    bool squeeze, scaled;
+    int invocations;         // that a workgroup may have
+    int groups, groups_down; // that a dispatch may have, along x and y
+    bool squeeze;
     double prologue; // products of squeeze-excite, which every workgroup does
 };
 
@@ -34,6 +36,7 @@ static double cost(const struct class_plan *plan, const struct variant *variant,
     const struct shape *shape = data;
     int groups_x = ceil_div(shape->pixels, variant_pixels(variant));
     if (variant->local > shape->invocations || groups_x > shape->groups ||
+        (variant->lanes && groups_x > shape->groups_down) || // they may go along y
         (shape->squeeze && !has_squeeze(variant))) {
         return INFINITY;
     }
@@ -43,8 +46,8 @@ static double cost(const struct class_plan *plan, const struct variant *variant,
     int step = variant->split > 1 ? variant->split : variant->across > 1 ? SLAB : 1;
     double inputs = ceil_div(shape->inputs, step) * step + (step > 1 ? 2 * SLAB : 0);
     double results = (double)variant_pixels(variant) * variant_channels(variant);
-    if (shape->scaled && variant->lanes) { // of all pixels, a multiplication of the weight
-        inputs *= 1 + 0.5 / variant->cols;
+    if (variant->lanes) {
+        inputs += LANES_REST / variant->cols;
     }
     return variant_cost(plan, variant, groups, inputs * 4 + shape->prologue / results);
 }
@@ -120,6 +123,9 @@ static void bind_maxima(struct launch *launch, const struct pointwise *op, struc
 // they cost is more than all of the sums.
 static int lanes_trip(int blocks)
 {
+    if (blocks <= POINTWISE_LANES_CODE) {
+        return 0;
+    }
     int trips = 1, trip = MIN(POINTWISE_LANES_TRIP, blocks - 2);
     while (trip + blocks - trips * trip > POINTWISE_LANES_CODE) {
         trips++;
@@ -213,7 +219,7 @@ static bool emit_window(struct op_env *env, const struct pointwise *op,
     struct launch launch;
     launch_init(&launch, env, node, "pointwise", op->variant);
     launch_spec(&launch, POINTWISE_SPEC_INPUT_SCALE, node->scale >= 0);
-    launch_spec(&launch, POINTWISE_SPEC_RESIDUAL, node->residual >= 0 && finish);
+    launch_spec(&launch, POINTWISE_SPEC_RESIDUAL, node->residual >= 0 && finish && !variant->lanes);
     launch_spec(&launch, POINTWISE_SPEC_LEVELS, (uint32_t)op->folded->n_levels);
     launch_spec(&launch, POINTWISE_SPEC_ACCUMULATE, k_first > 0);
     launch_spec(&launch, POINTWISE_SPEC_FINISH, finish);
@@ -249,8 +255,10 @@ static bool emit_window(struct op_env *env, const struct pointwise *op,
     set_trips(&launch, variant, k_count);
     launch.dispatch.flops = 2.0 * output->pixels * MIN(4 * count, output->channels) *
                             MIN(4 * k_count, op->folded->inputs);
-    return launch_emit(&launch, &push, sizeof push,
-                       (uint32_t)ceil_div(output->pixels, variant_pixels(variant)), rows, error);
+    const uint32_t groups = (uint32_t)ceil_div(output->pixels, variant_pixels(variant));
+    const bool rows_first = variant->lanes && POINTWISE_LANES_ROWS_FIRST(output->pixels, count);
+    return launch_emit(&launch, &push, sizeof push, rows_first ? rows : groups,
+                       rows_first ? groups : rows, error);
 }
 
 // All parts in one dispatch; where values exceed the storage range, each in dispatches of its own.
@@ -334,14 +342,15 @@ bool op_pointwise_squeeze_dispatch(struct op_env *env, const struct node *node,
     }
     int parts = MAX(1, node->n_parts);
     int largest = parts > 1 ? channel_blocks(node->parts[0].channels) : op.outputs;
-    struct shape shape = {output->pixels,
-                          MIN(window, largest),
-                          op.inputs,
-                          parts,
-                          (int)env->device->limits.max_invocations,
-                          (int)MIN(env->device->limits.max_group_count[0], INT_MAX),
-                          op.squeeze,
-                          node->scale >= 0};
+    const uint32_t *most_groups = env->device->limits.max_group_count;
+    struct shape shape = {.pixels = output->pixels,
+                          .outputs = MIN(window, largest),
+                          .inputs = op.inputs,
+                          .parts = parts,
+                          .invocations = (int)env->device->limits.max_invocations,
+                          .groups = (int)MIN(most_groups[0], INT_MAX),
+                          .groups_down = (int)MIN(most_groups[1], INT_MAX),
+                          .squeeze = op.squeeze};
     if (squeeze) { // a factor of four: each product loads its weight
         shape.prologue = 16.0 * op.inputs * (2 * node->squeeze + op_partials(env, node->partial));
     }

@@ -65,9 +65,7 @@ static const struct variant stem_gpu[] = {
     {                                                                                              \
         "lanes" #channels "x" #pixels, channels, 1, pixels, 128, 0.9f * (rate), 0, 0, true, 8      \
     }
-#define LANES_TILES(factor)                                                                        \
-    LANES_TILE(16, 6, 27 * factor), LANES_TILE(16, 4, 26.5f * factor),                             \
-        LANES_TILE(48, 2, 26 * factor)
+#define LANES_TILES(factor) LANES_TILE(16, 6, 46 * factor), LANES_TILE(16, 4, 50 * factor)
 static const struct variant pointwise_cpu[] = {{"16x8", 16, 1, 8, 64, 11.5f},
                                                {"16x8", 16, 1, 8, 8, 11.5f},
                                                {"16x4", 16, 1, 4, 64, 9.5f},

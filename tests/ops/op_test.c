@@ -59,6 +59,7 @@ void op_test_begin(struct op_test *test, const char *stem, const struct op_form 
                                 .arena = &test->arena,
                                 .weights = &test->weights,
                                 .packed = g_byte_array_new(),
+                                .partials = g_hash_table_new(NULL, NULL),
                                 .dispatches = g_array_new(FALSE, TRUE, sizeof(struct dispatch))};
 }
 
@@ -363,6 +364,7 @@ void op_test_end(struct op_test *test)
     g_array_unref(test->graph.nodes);
     g_array_unref(test->env.dispatches);
     g_byte_array_unref(test->env.packed);
+    g_hash_table_unref(test->env.partials);
     g_free(test->result);
     g_free(test->name);
 }
