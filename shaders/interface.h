@@ -56,6 +56,7 @@
 #include "interface_separable.h"
 #include "interface_expand.h"
 #include "interface_sums.h"
+#include "interface_squeeze.h"
 
 // ---- ceiling
 #define CEILING_SPEC_COPY 0 // copy, else multiply and add

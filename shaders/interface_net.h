@@ -98,20 +98,6 @@ PUSH_BEGIN(mean_push)
 PUSH_END(mean_push)
 #endif
 
-// ---- squeeze
-#define SQUEEZE_SPEC_MEANS 2
-#define SQUEEZE_SPEC_HIDDEN 3
-#define SQUEEZE_SPEC_EACH 2 // in one workgroup
-#if defined(INTERFACE_SQUEEZE) || defined(__STDC_VERSION__)
-PUSH_BEGIN(squeeze_push)
-    UINT blocks, hidden;      // blocks of four channels; width between the two layers
-    UINT partials;            // partial sums of each channel
-    UINT partial_first, partial_pitch;
-    UINT y_first, y_pitch;
-    FLOAT inverse_pixels;     // 1 / pixels that the sums are of
-PUSH_END(squeeze_push)
-#endif
-
 // ---- scale
 #if defined(INTERFACE_SCALE) || defined(__STDC_VERSION__)
 PUSH_BEGIN(scale_push)

@@ -53,12 +53,15 @@ static struct ref_tensor reference(const struct shape *shape, const struct squee
     return factors;
 }
 
-static void run_squeeze(const struct op_form *form, const struct shape *shape, bool cpu_plan)
+enum plan { PLAN_GPU, PLAN_CPU, PLAN_LANES };
+
+static void run_squeeze(const struct op_form *form, const struct shape *shape, enum plan plan)
 {
     struct op_test test;
-    op_test_begin(&test, "squeeze", form, "%d channels, %d hidden, %d partial sums +-%g cpu %d",
-                  shape->channels, shape->hidden, shape->partials, shape->amplitude, cpu_plan);
-    test.env.cpu_plan = cpu_plan;
+    op_test_begin(&test, "squeeze", form, "%d channels, %d hidden, %d partial sums +-%g plan %d",
+                  shape->channels, shape->hidden, shape->partials, shape->amplitude, plan);
+    test.env.cpu_plan = plan != PLAN_GPU;
+    const bool lanes = test.env.device->features.lanes;
     int x = op_test_vector(&test, shape->channels, shape->partials);
     int y = op_test_vector(&test, shape->channels, 1);
     struct node node = op_test_node(OP_SQUEEZE, -1, y);
@@ -70,10 +73,15 @@ static void run_squeeze(const struct op_form *form, const struct shape *shape, b
     const struct ref_tensor *input = op_test_fill(&test, x, shape->amplitude);
     op_test_plan(&test);
     struct squeeze_weights weights = make_weights(shape->channels, shape->hidden);
+    test.env.device->features.lanes = plan == PLAN_LANES;
     g_autoptr(GError) error = NULL;
     bool ok = op_squeeze_dispatch(&test.env, &node, &weights, &error);
+    test.env.device->features.lanes = lanes;
     g_assert_no_error(error);
     g_assert_true(ok);
+    const struct dispatch *dispatch = &g_array_index(test.env.dispatches, struct dispatch, 0);
+    const bool fits = plan == PLAN_LANES && shape->channels <= SQUEEZE_LANES_MEANS;
+    g_assert_true(g_str_has_suffix(dispatch->variant, "_lanes") == fits);
     op_test_run(&test, &y, 1);
     struct ref_tensor want =
         reference(shape, &weights, input, node.divisor, op_partials(&test.env, x));
@@ -83,6 +91,22 @@ static void run_squeeze(const struct op_form *form, const struct shape *shape, b
     ref_free(&got);
     free_weights(&weights);
     op_test_end(&test);
+}
+
+static void check_lanes(const struct op_form *form)
+{
+    // channels around 4, 8 and 32, units around 8, partial sums around 2, 16 and 32
+    static const struct shape shapes[] = {
+        {1, 1, 1, ACT_SWISH, 1},      {4, 4, 15, ACT_SWISH, 1},       {10, 6, 16, ACT_RELU, 1},
+        {32, 8, 9, ACT_SWISH, 1},     {33, 9, 17, ACT_SWISH, 1},      {61, 10, 32, ACT_SWISH, 30},
+        {64, 16, 33, ACT_SWISH, 1},   {96, 4, 63, ACT_RELU6, 1},      {126, 17, 257, ACT_SWISH, 1},
+        {672, 28, 2, ACT_SWISH, 1},   {1152, 48, 13, ACT_SWISH, 300}, {3840, 160, 4, ACT_SWISH, 1},
+        {4096, 256, 1, ACT_SWISH, 1}, // all the room there is, and more
+        {4097, 8, 3, ACT_SWISH, 1},
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(shapes); i++) {
+        run_squeeze(form, &shapes[i], PLAN_LANES);
+    }
 }
 
 static void check_squeeze(const struct op_form *form, const void *data)
@@ -95,8 +119,11 @@ static void check_squeeze(const struct op_form *form, const void *data)
         {3840, 160, 2, ACT_SWISH, 1}, // D7x, 16 KiB of shared memory
     };
     for (gsize i = 0; i < G_N_ELEMENTS(shapes); i++) {
-        run_squeeze(form, &shapes[i], true);
-        run_squeeze(form, &shapes[i], false);
+        run_squeeze(form, &shapes[i], PLAN_CPU);
+        run_squeeze(form, &shapes[i], PLAN_GPU);
+    }
+    if (op_test_the_device()->features.lanes) {
+        check_lanes(form);
     }
 }
 
@@ -172,7 +199,7 @@ static void test_many(void)
     if (op_test_device()) {
         const struct op_form form = {"texel", false};
         const struct shape shape = {260, 4, 40000, ACT_SWISH, 1};
-        run_squeeze(&form, &shape, true);
+        run_squeeze(&form, &shape, PLAN_CPU);
     }
 }
 
