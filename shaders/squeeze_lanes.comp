@@ -42,36 +42,40 @@ void meet_constants()
     wait();
 }
 
-// Means of four channels, in the lanes of each half.
-float means_of(uint64_t from)
+// Sums of four channels, of every other of up to 32 partial sums in each half of the lanes. The last 16 may begin elsewhere.
+float sum_of(uint64_t at, uint64_t second, int left)
 {
     float sum[4] = float[4](0, 0, 0, 0);
-    for (uint first = 0;;) {
-        const int left = int(push.partials - first) - int(part);
-        const uint64_t at = from + first * 16;
-        const uint64_t second = at + (first + VECTORS < push.partials ? 16 * VECTORS : 0); // not further past the end than there is memory
-        [[unroll]] for (int v = 0; v < VECTORS; v++) {
-            const float value = load_lanes(floats(v < VECTORS / 2 ? at : second), 2 * v % VECTORS);
-            sum[v % 4] += left > 2 * v ? value : 0;
-        }
-        first += 2 * VECTORS;
-        if (first >= push.partials)
-            break;
+    [[unroll]] for (int v = 0; v < VECTORS; v++) {
+        const float value = load_lanes(floats(v < VECTORS / 2 ? at : second), 2 * v % VECTORS);
+        sum[v % 4] += left > 2 * v ? value : 0;
     }
-    const float all = (sum[0] + sum[1]) + (sum[2] + sum[3]);
-    return (all + subgroupShuffle(all, gl_SubgroupInvocationID ^ 4)) * push.inverse_pixels;
+    return (sum[0] + sum[1]) + (sum[2] + sum[3]);
 }
 
+// Two blocks at a time, the last one perhaps twice.
 void find_means()
 {
     [[unroll]] for (uint i = 0; i < TRIP; i += 8) // those past the last channel count nothing, but are read
         means[((push.trips - 1) * TRIP + i) / 4 + part][lane % 4] = 0;
     wait();
     for (uint block = 0;;) {
-        const float mean = means_of(packUint2x32(push.inputs) + uint64_t(push.partial_first + block * push.partial_pitch) * 16);
-        if (lane < 4)
-            means[block][lane] = mean;
-        block++;
+        const uint64_t from = packUint2x32(push.inputs) + uint64_t(push.partial_first + block * push.partial_pitch) * 16;
+        const uint64_t next = block + 1 < push.blocks ? uint64_t(push.partial_pitch) * 16 : 0;
+        vec2 sum = vec2(0);
+        for (uint first = 0;;) {
+            const int left = int(push.partials - first) - int(part);
+            const uint64_t at = from + first * 16;
+            const uint64_t second = at + (first + VECTORS < push.partials ? 16 * VECTORS : 0); // not further past the end than there is memory
+            sum.x += sum_of(at, second, left);
+            sum.y += sum_of(at + next, second + next, left);
+            first += 2 * VECTORS;
+            if (first >= push.partials)
+                break;
+        }
+        const float own = part == 0 ? sum.x : sum.y, other = part == 0 ? sum.y : sum.x;
+        means[block + part][lane % 4] = (own + subgroupShuffle(other, lane ^ 4)) * push.inverse_pixels;
+        block += 2;
         if (block >= push.blocks)
             break;
     }
