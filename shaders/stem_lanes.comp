@@ -46,42 +46,38 @@ void add_line(floats weights, uint64_t zeros, int line)
 void main()
 {
     const uint pixel = (gl_WorkGroupID.x * gl_NumSubgroups + gl_SubgroupID) * PIXELS;
-    if (pixel < push.pixels) {
-        const uint lane = gl_SubgroupInvocationID, block = gl_WorkGroupID.y * (CHANNELS / 4);
+    const uint lane = gl_SubgroupInvocationID, block = gl_WorkGroupID.y * (CHANNELS / 4);
+    uint own[PIXELS]; // pixels past the end do the last one once more
+    [[unroll]] for (uint p = 0; p < PIXELS; p++)
+        own[p] = min(pixel + p, push.pixels - 1);
+    [[unroll]] for (uint i = 0; i < 2 * SUMS; i++)
+        sum[i] = 0;
+    if (pixel < push.pixels) { // as in pointwise_lanes.comp
         const uint64_t zeros = packUint2x32(push.weights);
         const uint64_t table = zeros + 32 + uint64_t(gl_WorkGroupID.y) * (28 * CHANNELS * 4);
         floats weights = floats(table + CHANNELS * 4);
-        uint own[PIXELS]; // pixels past the end do the last one once more
         [[unroll]] for (uint p = 0; p < PIXELS; p++) {
-            own[p] = min(pixel + p, push.pixels - 1);
             const uint row = own[p] / push.y_width;
             from[p] = ivec2(own[p] - row * push.y_width, row) * 2 - ivec2(push.pad_x, push.pad_y);
             [[unroll]] for (uint i = 0; i < 2 * GROUPS; i++)
                 sum[p * 2 * GROUPS + i] = load_lanes(floats(table), i * 2);
         }
-        add_line(weights, zeros, 0);
-        // One trip: LLVM moves what is added outside of a loop to where it is stored, and all products with it to the stack.
-        for (uint trip = 0;;) {
-            add_line(weights, zeros, 1);
-            add_line(weights, zeros, 2);
-            trip++;
-            if (trip >= gl_NumWorkGroups.z)
-                break;
-        }
-        [[unroll]] for (uint i = 0; i < 2 * SUMS; i += 4) {
-            const vec4 result = activate(vec4(sum[i], sum[i + 1], sum[i + 2], sum[i + 3]));
-            [[unroll]] for (uint c = 0; c < 4; c++)
-                sum[i + c] = result[c];
-        }
-        const uint64_t y_pitch = uint64_t(push.y_pitch) * ELEMENT_BYTES;
-        const uint64_t y_at = packUint2x32(push.inputs) + uint64_t(push.y_first) * ELEMENT_BYTES + (block + lane / 2) * y_pitch + lane % 2 * (ELEMENT_BYTES / 2);
-        int stores[GROUPS]; // a bool that crosses blocks is packed and unpacked by LLVM
-        [[unroll]] for (uint g = 0; g < GROUPS; g++)
-            stores[g] = block + g * 4 + lane / 2 < push.blocks ? 1 : 0;
-        [[unroll]] for (uint i = 0; i < SUMS; i++) {
-            const uint g = i % GROUPS;
-            if (stores[g] != 0)
-                stored_pair(y_at + g * 4 * y_pitch + own[i / GROUPS] * ELEMENT_BYTES).value = PACK_PAIR(vec2(sum[2 * i], sum[2 * i + 1]));
-        }
+        [[unroll]] for (int line = 0; line < 3; line++)
+            add_line(weights, zeros, line);
+    }
+    [[unroll]] for (uint i = 0; i < 2 * SUMS; i += 4) {
+        const vec4 result = activate(vec4(sum[i], sum[i + 1], sum[i + 2], sum[i + 3]));
+        [[unroll]] for (uint c = 0; c < 4; c++)
+            sum[i + c] = result[c];
+    }
+    const uint64_t y_pitch = uint64_t(push.y_pitch) * ELEMENT_BYTES;
+    const uint64_t y_at = packUint2x32(push.inputs) + uint64_t(push.y_first) * ELEMENT_BYTES + (block + lane / 2) * y_pitch + lane % 2 * (ELEMENT_BYTES / 2);
+    int stores[GROUPS]; // a bool that crosses blocks is packed and unpacked by LLVM
+    [[unroll]] for (uint g = 0; g < GROUPS; g++)
+        stores[g] = pixel < push.pixels && block + g * 4 + lane / 2 < push.blocks ? 1 : 0;
+    [[unroll]] for (uint i = 0; i < SUMS; i++) {
+        const uint g = i % GROUPS;
+        if (stores[g] != 0)
+            stored_pair(y_at + g * 4 * y_pitch + own[i / GROUPS] * ELEMENT_BYTES).value = PACK_PAIR(vec2(sum[2 * i], sum[2 * i + 1]));
     }
 }
