@@ -40,24 +40,21 @@ void find_lines()
 // A row of results.
 void row_sums(floats weights, int row, inout float sum[VECTORS])
 {
-    [[unroll]] for (int v = 0; v < VECTORS; v++) {
+    [[unroll]] for (int v = 0; v < VECTORS; v++)
         sum[v] = load_lanes(weights, 0);
-        [[unroll]] for (int s = 0; s < KERNEL; s++) {
-            const uint pixel = v * 2 * STRIDE + s;
-            float column = 0;
-            [[unroll]] for (int t = 0; t < KERNEL; t++) {
-                const uint tap = line_inside[row * STRIDE + t] ? 1 + t * KERNEL : 1 + TAPS;
-                column += load_lanes(weights, 2 * (tap + s)) *
-                          load_pixels(line_at[(row * STRIDE + t) * BASES + pixel % BASES], pixel, pixel + STRIDE);
+    [[unroll]] for (int s = 0; s < KERNEL; s++) {
+        float column[VECTORS];
+        [[unroll]] for (int v = 0; v < VECTORS; v++)
+            column[v] = 0;
+        [[unroll]] for (int t = 0; t < KERNEL; t++) {
+            const float weight = load_lanes(weights, 2 * ((line_inside[row * STRIDE + t] ? 1 + t * KERNEL : 1 + TAPS) + s));
+            [[unroll]] for (int v = 0; v < VECTORS; v++) {
+                const uint pixel = v * 2 * STRIDE + s;
+                column[v] += weight * load_pixels(line_at[(row * STRIDE + t) * BASES + pixel % BASES], pixel, pixel + STRIDE);
             }
-            sum[v] += inside[v * KERNEL + s] ? column : 0; // what is read outside is of other lines, or nothing at all
         }
-    }
-    // four at a time, that constants are loaded once for them
-    [[unroll]] for (int v = 0; v < VECTORS; v += 4) {
-        const vec4 result = activate(vec4(sum[v], sum[v + 1], sum[v + 2], sum[v + 3]));
-        [[unroll]] for (int i = 0; i < 4; i++)
-            sum[v + i] = result[i];
+        [[unroll]] for (int v = 0; v < VECTORS; v++)
+            sum[v] += inside[v * KERNEL + s] ? column[v] : 0; // what is read outside is of other lines, or nothing at all
     }
 }
 
@@ -85,8 +82,14 @@ void main()
             const int there = to.y + row < y_size.y ? 1 : 0;
             if (there != 0)
                 row_sums(weights, row, result);
+            // four at a time, that constants are loaded once for them
+            [[unroll]] for (int v = 0; v < VECTORS; v += 4) {
+                const vec4 four = activate(vec4(result[v], result[v + 1], result[v + 2], result[v + 3]));
+                [[unroll]] for (int i = 0; i < 4; i++)
+                    result[v + i] = four[i];
+            }
             [[unroll]] for (int v = 0; v < VECTORS; v++)
-                total[v] += counts[v] != 0 ? result[v] : 0;
+                total[v] += counts[v] * there != 0 ? result[v] : 0;
             [[unroll]] for (int v = 0; v < VECTORS; v += 2) {
                 const PAIR pair = pair_of(result[v], result[v + 1]);
                 if (stores[v / 2] * there != 0)

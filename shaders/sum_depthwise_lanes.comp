@@ -43,9 +43,10 @@ void main()
         [[unroll]] for (int row = 0; row < ROWS; row++) {
             find_cells(to.y + row + 1, line[(row + 2) % 3]);
             float sum[VECTORS];
-            [[unroll]] for (int v = 0; v < VECTORS; v++) {
+            [[unroll]] for (int v = 0; v < VECTORS; v++)
                 sum[v] = load_lanes(weights, 0);
-                [[unroll]] for (int t = 0; t < 3; t++) {
+            [[unroll]] for (int t = 0; t < 3; t++) { // each weight for all vectors, that it can stay in its register
+                [[unroll]] for (int v = 0; v < VECTORS; v++) {
                     const float left = line[(row + t) % 3][v], right = line[(row + t) % 3][v + 1];
                     sum[v] += load_lanes(weights, 2 + 6 * t) * left;
                     sum[v] += load_lanes(weights, 4 + 6 * t) * between(left, right);
