@@ -35,9 +35,6 @@ PUSH_END(conv_push)
 // Most input blocks of a trip of pointwise_lanes.comp, and of a trip and what comes before the first
 #define POINTWISE_LANES_TRIP 16
 #define POINTWISE_LANES_CODE 36
-// Of pointwise_lanes.comp, whether workgroups that follow each other have the same pixels, else the same channels: so that the larger of inputs and
-// weights is read once, and the other one stays in the caches.
-#define POINTWISE_LANES_ROWS_FIRST(pixels, blocks) ((pixels) >= 4 * (blocks))
 #define POINTWISE_SPEC_INPUT_SCALE 2
 #define POINTWISE_SPEC_RESIDUAL 3
 #define POINTWISE_SPEC_LEVELS 4

@@ -54,7 +54,7 @@ void main()
     find_factors();
 #endif
     const uint local = gl_WorkGroupSize.x;
-    const uint first = gl_WorkGroupID.x * (local * PIXELS) + gl_LocalInvocationID.x;
+    const uint first = group_across() * (local * PIXELS) + gl_LocalInvocationID.x;
     const uint part = gl_WorkGroupID.y / push.part_tiles;
     block = part * push.part_blocks + (gl_WorkGroupID.y - part * push.part_tiles) * BLOCKS;
     // a tile does not reach into the next part
@@ -88,6 +88,6 @@ void main()
         }
     }
 #if !SQUEEZE
-    leave_maximum(gl_WorkGroupID.y, gl_GlobalInvocationID.x, gl_NumWorkGroups.x * local);
+    leave_maximum(gl_WorkGroupID.y, group_across() * local + gl_LocalInvocationID.x, groups_across() * local);
 #endif
 }

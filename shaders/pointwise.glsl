@@ -70,6 +70,17 @@ void leave_maximum(uint row, uint column, uint columns)
 }
 #endif
 
+// Workgroups along pixels go along x, or along z where those along y, of other channels, are to follow each other (op_pointwise.c).
+uint group_across()
+{
+    return gl_WorkGroupID.x + gl_WorkGroupID.z;
+}
+
+uint groups_across()
+{
+    return gl_NumWorkGroups.x * gl_NumWorkGroups.z;
+}
+
 uint level_of(uint pixel)
 {
     uint level = 0;

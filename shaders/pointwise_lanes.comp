@@ -107,18 +107,15 @@ void finish_sums(floats table, uint pixel, uint block, uint end, bool live)
 
 void main()
 {
-    const bool rows_first = POINTWISE_LANES_ROWS_FIRST(push.pixels, push.blocks);
-    const uvec2 group = rows_first ? gl_WorkGroupID.yx : gl_WorkGroupID.xy; // along pixels, row of channels
-    const uvec2 groups = rows_first ? gl_NumWorkGroups.yx : gl_NumWorkGroups.xy;
-    const uint subgroup = group.x * gl_NumSubgroups + gl_SubgroupID;
+    const uint subgroup = group_across() * gl_NumSubgroups + gl_SubgroupID;
     const uint pixel = subgroup * PIXELS;
     start_results();
-    const uint part = group.y / push.part_tiles;
-    const uint block = part * push.part_blocks + (group.y - part * push.part_tiles) * (CHANNELS / 4);
+    const uint part = gl_WorkGroupID.y / push.part_tiles;
+    const uint block = part * push.part_blocks + (gl_WorkGroupID.y - part * push.part_tiles) * (CHANNELS / 4);
     // a tile does not reach into the next part
-    const uint end = (part + 1) * push.part_tiles < groups.y ? (part + 1) * push.part_blocks : push.blocks;
+    const uint end = (part + 1) * push.part_tiles < gl_NumWorkGroups.y ? (part + 1) * push.part_blocks : push.blocks;
     const uint entries = LEVELS * (LEVELS > 1 ? 2 : 1);
-    const uint first = group.y * (entries + push.k_count * 4);
+    const uint first = gl_WorkGroupID.y * (entries + push.k_count * 4);
     const uint64_t table = packUint2x32(push.weights) + uint64_t(first) * (CHANNELS * 4);
     [[unroll]] for (uint i = 0; i < 2 * SUMS; i++)
         sum[i] = 0;
@@ -145,6 +142,6 @@ void main()
         if (pixel >= push.pixels) // what was added up are no results
             start_results();
         if (gl_SubgroupInvocationID == 0)
-            leave_maximum(group.y, subgroup, groups.x * gl_NumSubgroups);
+            leave_maximum(gl_WorkGroupID.y, subgroup, groups_across() * gl_NumSubgroups);
     }
 }

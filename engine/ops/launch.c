@@ -182,9 +182,9 @@ bool launch_emit(struct launch *launch, const void *push, size_t push_bytes, uin
                *tile ? "_" : "", tile);
     kernel->push_bytes = (int)push_bytes;
     memcpy(dispatch->push, push, push_bytes);
-    dispatch->groups[0] = groups_x;
+    dispatch->groups[0] = launch->along_z ? 1 : groups_x;
     dispatch->groups[1] = groups_y;
-    dispatch->groups[2] = 1;
+    dispatch->groups[2] = launch->along_z ? groups_x : 1;
     dispatch->kernel = kernels_get(env->kernels, kernel, error);
     return dispatch->kernel && op_emit(env, dispatch, error);
 }

@@ -29,6 +29,7 @@ struct launch {
     uint32_t floats;    // bit mask: bindings that are 32-bit whatever the precision
     uint32_t storage;   // bit mask: bindings that are storage buffers in every form
     const char *suffix; // of the shader build before the tile: "_k3s1", or ""
+    bool along_z;       // workgroups along x go along z, so that those along y follow each other
     const struct variant *variant;
     const struct node *node;
 };

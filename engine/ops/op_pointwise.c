@@ -18,8 +18,7 @@
 struct shape {
     int pixels, outputs, inputs; // outputs, inputs: blocks of four channels, of the largest part
     int parts;
-    int invocations;         // that a workgroup may have
-    int groups, groups_down; // that a dispatch may have, along x and y
+    int invocations, groups; // that a workgroup, and a dispatch, may have
     bool squeeze;
     double prologue; // products of squeeze-excite, which every workgroup does
 };
@@ -36,7 +35,6 @@ static double cost(const struct class_plan *plan, const struct variant *variant,
     const struct shape *shape = data;
     int groups_x = ceil_div(shape->pixels, variant_pixels(variant));
     if (variant->local > shape->invocations || groups_x > shape->groups ||
-        (variant->lanes && groups_x > shape->groups_down) || // they may go along y
         (shape->squeeze && !has_squeeze(variant))) {
         return INFINITY;
     }
@@ -188,6 +186,16 @@ static void bind_residual(struct launch *launch, const struct pointwise *op,
     launch_bind(launch, 5, residual.binding);
 }
 
+// Whether workgroups that follow each other have the same pixels, not the same channels: on CPUs,
+// which do one after the other, the larger of inputs and weights is read from far only once.
+static bool channels_first(const struct op_env *env, const struct variant *variant, uint32_t groups,
+                           int pixels, int outputs)
+{
+    const bool can = variant->lanes || !(variant->address || variant->across || variant->split);
+    return can && env->device->is_cpu && pixels >= outputs &&
+           groups <= env->device->limits.max_group_count[2];
+}
+
 static bool emit_window(struct op_env *env, const struct pointwise *op,
                         const struct pointwise_window *window, GError **error)
 {
@@ -256,9 +264,8 @@ static bool emit_window(struct op_env *env, const struct pointwise *op,
     launch.dispatch.flops = 2.0 * output->pixels * MIN(4 * count, output->channels) *
                             MIN(4 * k_count, op->folded->inputs);
     const uint32_t groups = (uint32_t)ceil_div(output->pixels, variant_pixels(variant));
-    const bool rows_first = variant->lanes && POINTWISE_LANES_ROWS_FIRST(output->pixels, count);
-    return launch_emit(&launch, &push, sizeof push, rows_first ? rows : groups,
-                       rows_first ? groups : rows, error);
+    launch.along_z = channels_first(env, variant, groups, output->pixels, 4 * count);
+    return launch_emit(&launch, &push, sizeof push, groups, rows, error);
 }
 
 // All parts in one dispatch; where values exceed the storage range, each in dispatches of its own.
@@ -342,14 +349,12 @@ bool op_pointwise_squeeze_dispatch(struct op_env *env, const struct node *node,
     }
     int parts = MAX(1, node->n_parts);
     int largest = parts > 1 ? channel_blocks(node->parts[0].channels) : op.outputs;
-    const uint32_t *most_groups = env->device->limits.max_group_count;
     struct shape shape = {.pixels = output->pixels,
                           .outputs = MIN(window, largest),
                           .inputs = op.inputs,
                           .parts = parts,
                           .invocations = (int)env->device->limits.max_invocations,
-                          .groups = (int)MIN(most_groups[0], INT_MAX),
-                          .groups_down = (int)MIN(most_groups[1], INT_MAX),
+                          .groups = (int)MIN(env->device->limits.max_group_count[0], INT_MAX),
                           .squeeze = op.squeeze};
     if (squeeze) { // a factor of four: each product loads its weight
         shape.prologue = 16.0 * op.inputs * (2 * node->squeeze + op_partials(env, node->partial));
