@@ -132,7 +132,6 @@ void fuse_expand(struct pass *pass, int index)
         struct value *partial = graph_value(pass->graph, depthwise->partial);
         partial->pixels = expand_depthwise_strips(extent->height, extent->width);
         partial->level[0] = (struct extent){1, partial->pixels, 0};
-        partial->by_strip = true;
     }
     kill_node(pass, from);
 }

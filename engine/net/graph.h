@@ -31,7 +31,6 @@ struct value {
     int parent;     // value that this one is a view of, or -1; never itself a view
     int view_level; // view: the level of the parent that it is, or -1: all of them
     int view_block; // view: first of its channel blocks in the parent
-    bool by_strip;  // partial sums that an EXPAND_DEPTHWISE leaves: every one counts (net/tiles.h)
     bool is_float;  // always 32-bit (squeeze-excite vectors, partial sums), whatever the precision
     uint64_t offset, bytes; // planner: in the arena, offset aligned to 256
     int first, last;        // planner: first and last level that touches it

@@ -21,7 +21,7 @@ struct op_env {
     const char *node_name;  // of the node that is being prepared, for `tuning`
     struct buffer *arena;   // values live at value.offset
     struct buffer *weights; // created after all ops have packed: dispatches refer to it by pointer
-    GHashTable *partials;   // partial sums that a depthwise convolution left, by value (op_partials())
+    GHashTable *partials;   // of each channel, by value, where fewer than fit (op_partials())
     struct maxima *maxima;  // what the class head leaves for decode (ops/maxima.h); NULL: nothing
     GByteArray *packed;     // weight bytes so far; op_pack() appends
     GArray *dispatches;     // struct dispatch, result

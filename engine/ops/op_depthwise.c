@@ -23,13 +23,8 @@ static int tile_count(const struct value *output, int rows, int cols)
 
 int op_partials(const struct op_env *env, int value)
 {
-    const struct value *sums = graph_value(env->graph, value);
     gpointer left = g_hash_table_lookup(env->partials, GINT_TO_POINTER(value));
-    if (left) {
-        return GPOINTER_TO_INT(left);
-    }
-    bool groups = plan_for(env->device, env->cpu_plan)->group_partial && !sums->by_strip;
-    return groups ? ceil_div(sums->pixels, PARTIAL_LOCAL) : sums->pixels;
+    return left ? GPOINTER_TO_INT(left) : graph_value(env->graph, value)->pixels;
 }
 
 struct shape {
@@ -154,9 +149,10 @@ static bool emit_window(struct op_env *env, const struct node *node, const struc
         push.partial_pitch = partial.pitch;
         launch_spec(&launch, DEPTHWISE_SPEC_PARTIAL, groups ? PARTIAL_GROUP : PARTIAL_INVOCATION);
         launch_bind_float(&launch, 4, partial.binding);
-        if (variant->lanes) {
+        if (groups || variant->lanes) { // fewer than the graph has room for
+            int left = groups ? ceil_div((int)push.tiles, variant_tiles(variant)) : (int)push.tiles;
             g_hash_table_insert(env->partials, GINT_TO_POINTER(node->partial),
-                                GINT_TO_POINTER((int)push.tiles));
+                                GINT_TO_POINTER(left));
         }
     }
     launch.dispatch.flops =

@@ -92,9 +92,8 @@ static bool check(const struct op_env *env, const struct node *node, const struc
                 out->height == conv_output_size(in->height, node->stride) &&
                 out->width == conv_output_size(in->width, node->stride);
     if (node->partial >= 0) {
-        const struct value *partial = graph_value(env->graph, node->partial);
-        fits = fits && partial->by_strip &&
-               partial->pixels == expand_depthwise_strips(out->height, out->width);
+        fits = fits && graph_value(env->graph, node->partial)->pixels ==
+                           expand_depthwise_strips(out->height, out->width);
     }
     if (!fits) {
         g_set_error(error, EFFDET_ERROR, EFFDET_ERROR_FAILED,

@@ -129,7 +129,7 @@ static int lanes_trip(int blocks)
         trips++;
         trip = MIN(POINTWISE_LANES_TRIP, (blocks - 2) / trips);
     }
-    return MAX(0, trip);
+    return trip;
 }
 
 // Input blocks before the trips.

@@ -50,6 +50,6 @@ bool op_node_dispatch(struct op_env *env, const struct node *node, const float f
 bool op_sum_depthwise_dispatch(struct op_env *env, const struct node *node,
                                const struct folded *folded, const float factors[MAX_INPUTS],
                                GError **error) WARN_UNUSED;
-// How many partial sums of each channel a depthwise convolution left in a value: one for each tile
-// that the graph knows, each tile of lanes, or each workgroup. Before it is prepared, the most.
+// How many partial sums of each channel a convolution left in a value: where it was prepared and
+// leaves fewer than the value has room for (each tile of lanes, or each workgroup, one), those.
 int op_partials(const struct op_env *env, int value);

@@ -80,7 +80,6 @@ static void run_shape(const struct op_form *form, const struct shape *shape, uin
     if (shape->partial) {
         node.partial =
             op_test_vector(&test, shape->channels, expand_depthwise_strips(height, width));
-        graph_value(&test.graph, node.partial)->by_strip = true;
     }
     const struct ref_tensor *input = op_test_fill(&test, x, 1);
     op_test_plan(&test);
